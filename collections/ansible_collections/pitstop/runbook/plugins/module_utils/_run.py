@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The life of a run: opened, joined, failed, closed. Its state is in ``run.json`` of its evidence folder."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import (
+    PHASE_OF,
+    SCHEMA_VERSION,
+    Run,
+    now,
+    read_json,
+    to_json,
+    write_whole,
+)
+
+PHASES = ("prepare", "baseline", "database", "deploy", "verify", "close")
+
+
+def new_run_id() -> str:
+    """Sortable by time, unique, short enough for an application_name."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+
+
+def open_run(evidence_dir: Path, app: str, facts: Mapping[str, Any]) -> Run:
+    """Begin a new run of ``app``; an older one that is still open is closed as abandoned."""
+    for older in open_runs(evidence_dir, app):
+        _update(older, state="abandoned", finished_at=now())
+    run_id = new_run_id()
+    run = Run(run_id, app, evidence_dir / app / run_id)
+    _create(run, facts)
+    return run
+
+
+def open_check_run(app: str, facts: Mapping[str, Any]) -> Run:
+    """Begin a run that changes nothing: its evidence is in a temporary folder, which close_run removes."""
+    run = Run(new_run_id(), app, Path(tempfile.mkdtemp(prefix="pitstop-check-")), check=True)
+    _create(run, facts)
+    return run
+
+
+def open_runs(evidence_dir: Path, app: str) -> list[Run]:
+    """The app's runs that are not closed, oldest first."""
+    return [run for run in all_runs(evidence_dir, app) if state_of(run).get("state") == "open"]
+
+
+def all_runs(evidence_dir: Path, app: str) -> list[Run]:
+    """The app's runs, oldest first."""
+    folder = evidence_dir / app
+    return [Run(path.parent.name, app, path.parent) for path in sorted(folder.glob("*/run.json"))]
+
+
+def state_of(run: Run) -> dict[str, Any]:
+    """What ``run.json`` says; empty when it is not there."""
+    return read_json(run.directory / "run.json") or {}
+
+
+def record_failure(run: Run, *, phase: int, task: str, message: str) -> None:
+    """Note why the run will not reach its goal. The first failure stays: what follows it is consequence."""
+    if "failure" not in state_of(run):
+        _update(run, failure={"phase": phase, "task": task, "message": message, "at": now()})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended, for the last lines on the screen and for the report."""
+
+    state: str  # open | succeeded | failed | undone | partly undone
+    failure: dict[str, Any] | None = None
+    undone: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+    @property
+    def reached_goal(self) -> bool:
+        return self.failure is None
+
+
+def outcome_of(run: Run, *, complete: bool) -> Outcome:
+    """Derive the outcome from the evidence. ``complete`` is false while only some phases were asked for.
+
+    Evidence of undoing carries ``undone`` and ``left`` (lists of sentences), at the top or in its sections.
+    """
+    failure = state_of(run).get("failure")
+    undone: list[str] = []
+    left: list[str] = []
+    for part in _parts(run.read("rollback") or {}):
+        undone += _sentences(part, "undone")
+        left += _sentences(part, "left")
+        if part.get("failed"):
+            left.append(str(part.get("error", "a step of the undoing failed")))
+    if failure is None:
+        return Outcome("succeeded" if complete else "open", None, undone, left)
+    if left:
+        return Outcome("partly undone", failure, undone, left)
+    return Outcome("undone" if undone else "failed", failure, undone, left)
+
+
+def close_run(run: Run, outcome: Outcome) -> None:
+    """Write the final state and the hashes of all evidence. A check run's folder is removed."""
+    if run.check:
+        shutil.rmtree(run.directory)
+        return
+    if outcome.state != "open":
+        _update(run, state=outcome.state, finished_at=now(), undone=outcome.undone, left=outcome.left)
+    write_whole(run.directory / "SHA256SUMS", "".join(_hash_line(path) for path in evidence_files(run)))
+
+
+def evidence_files(run: Run) -> list[Path]:
+    """All files of the run but its hashes, in the order of their names."""
+    return sorted(
+        path for path in run.directory.iterdir() if path.is_file() and path.name != "SHA256SUMS" and path.name[0] != "."
+    )
+
+
+def phases_seen(run: Run) -> list[int]:
+    """The phases that left evidence."""
+    return sorted({phase for name, phase in PHASE_OF.items() if run.path(name).exists()})
+
+
+def _create(run: Run, facts: Mapping[str, Any]) -> None:
+    header = {"schema_version": SCHEMA_VERSION, "run_id": run.id, "app": run.app, "state": "open", "started_at": now()}
+    write_whole(run.directory / "run.json", to_json({**header, **facts}))
+
+
+def _update(run: Run, **changes: Any) -> None:
+    write_whole(run.directory / "run.json", to_json({**state_of(run), **changes}))
+
+
+def _parts(evidence: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [evidence, *(value for value in evidence.values() if isinstance(value, Mapping))]
+
+
+def _sentences(part: Mapping[str, Any], key: str) -> list[str]:
+    value = part.get(key, [])
+    return [str(item) for item in value] if isinstance(value, Sequence) and not isinstance(value, str) else []
+
+
+def _hash_line(path: Path) -> str:
+    return f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The base of every operation: an action plugin that runs in Ansible's own process, beside the wire.
+
+An operation parses its options, reads the state, plans, applies unless in check mode, and returns. What it returns
+has the same keys in check mode as in a real run.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from functools import cached_property
+from typing import Any, ClassVar
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.pitstop.runbook.plugins.module_utils import _evidence
+from ansible_collections.pitstop.runbook.plugins.module_utils._args import FALLBACK_VARIABLES, RUN, Spec
+from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
+from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import Run
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuClient
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
+
+display = Display()
+
+
+class Operation(ActionBase):
+    """Template of an operation. Subclasses set ``spec`` and write ``operate``."""
+
+    spec: ClassVar[Spec] = {}
+    _requires_connection = False
+
+    @abstractmethod
+    def operate(self) -> dict[str, Any]:
+        """Do the work (or, with ``self.check``, plan it) and return the result, ``changed`` included.
+
+        Raises PitstopError for whatever a person has to act on.
+        """
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        self.variables: dict[str, Any] = task_vars or {}
+        self.args: dict[str, Any] = self._validated_args()
+        self.check = bool(self._task.check_mode)
+        started_at = _evidence.now()
+        try:
+            result = self.operate()
+        except PitstopError as error:
+            self._record({**error.partial, "failed": True, "error": str(error)}, started_at)
+            raise AnsibleActionFail(str(error), result={**error.partial, "failed": True}) from error
+        result.setdefault("changed", False)
+        self._record({**result, "failed": False, "check_mode": self.check}, started_at)
+        return result
+
+    def say(self, text: str, color: str | None = None) -> None:
+        """Show a line at once, while the operation goes on. Colours vanish by themselves off a terminal."""
+        display.display(f"  {self.variables.get('inventory_hostname', '')} | {text}", color=color)
+
+    def variable(self, name: str) -> Any:
+        """The value of a variable of this host, or None."""
+        return self._templar.template(self.variables[name]) if name in self.variables else None
+
+    @cached_property
+    def opened_run(self) -> Run | None:
+        """The run that role ``run`` opened, or None."""
+        fact = self.variable("pitstop_run")
+        return Run.from_fact(fact) if fact else None
+
+    @property
+    def current_run(self) -> Run:
+        """The run that role ``run`` opened; raises PitstopError when there is none."""
+        if self.opened_run is None:
+            raise PitstopError("No run is open", next_step="import role `run` before this role, as master.yml does")
+        return self.opened_run
+
+    def heroku(self) -> HerokuClient:
+        """A client of the app's Platform and data API."""
+        return HerokuClient.for_app(
+            self.args["app"], self.args["api_url"], self.args["data_url"], self.args["api_key"]
+        )
+
+    def database_url(self) -> str:
+        """The given URL, or the one in the app's config vars: it is asked for anew because Heroku rotates it."""
+        if self.args["database_url"]:
+            return str(self.args["database_url"])
+        if self.args["app"]:
+            name = self.args["database_config_var"]
+            url = self.heroku().get(f"/apps/{self.args['app']}/config-vars").get(name)
+            if url:
+                return str(url)
+            raise PitstopError(
+                f"The app {self.args['app']} has no config var {name}",
+                next_step="set pitstop_database_config_var to the config var that holds the database's URL",
+            )
+        raise PitstopError(
+            "No database is given", next_step="set pitstop_database_url (or the environment's DATABASE_URL)"
+        )
+
+    def database(self) -> Database:
+        """A new session on the app's database, named after the run; use it as a context manager."""
+        name = self.opened_run.application_name if self.opened_run else "pitstop"
+        return Database(self.database_url(), name)
+
+    def _validated_args(self) -> dict[str, Any]:
+        spec = {**RUN, **self.spec}
+        for option, variable in FALLBACK_VARIABLES.items():
+            if option in spec and self._task.args.get(option) is None and variable in self.variables:
+                value = self.variable(variable)
+                if value not in (None, ""):
+                    self._task.args[option] = value
+        _, args = self.validate_argument_spec(argument_spec=spec)
+        return args
+
+    def _record(self, data: dict[str, Any], started_at: str) -> None:
+        if self.args["evidence"]:
+            self.current_run.write(self.args["evidence"], data, started_at)

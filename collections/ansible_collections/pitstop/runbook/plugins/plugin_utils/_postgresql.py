@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The wire to PostgreSQL: one session, in autocommit, with its timeouts set for the class of statement at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg2
+import psycopg2.extensions
+from psycopg2.extras import RealDictCursor
+
+from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
+
+Params = Sequence[Any] | Mapping[str, Any] | None
+
+CONNECT_TIMEOUT_S = 10
+
+
+def without_password(url: str) -> str:
+    """``url`` as ``user@host:port/name``, fit to be shown."""
+    parts = urlsplit(url)
+    return f"{parts.username or ''}@{parts.hostname or ''}:{parts.port or 5432}{parts.path}"
+
+
+class Database:
+    """A session named ``application_name``. Rows come as dicts. Close it, or use it as a context manager."""
+
+    def __init__(self, url: str, application_name: str) -> None:
+        self.shown_url = without_password(url)
+        try:
+            self.connection = psycopg2.connect(
+                url,
+                application_name=application_name,
+                connect_timeout=CONNECT_TIMEOUT_S,
+                cursor_factory=RealDictCursor,
+                keepalives_idle=30,
+            )
+        except psycopg2.Error as error:
+            raise PitstopError(
+                f"PostgreSQL at {self.shown_url} cannot be reached",
+                why=str(error).strip().splitlines()[-1],
+                next_step=f"try it by hand: psql -h {urlsplit(url).hostname} -p {urlsplit(url).port or 5432}",
+            ) from None  # psycopg2's own message may hold the whole connection string
+        self.connection.autocommit = True
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    @property
+    def pid(self) -> int:
+        """The server's process id of this session."""
+        return int(self.connection.info.backend_pid)
+
+    @property
+    def server_version(self) -> int:
+        """As server_version_num: 180001 is 18.1."""
+        return int(self.connection.server_version)
+
+    def rows(self, sql: str, params: Params = None) -> list[dict[str, Any]]:
+        """All rows of a query."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, params)
+            return [dict(row) for row in cursor.fetchall()]
+
+    def row(self, sql: str, params: Params = None) -> dict[str, Any]:
+        """The first row of a query that always has one."""
+        return self.rows(sql, params)[0]
+
+    def execute(self, sql: str, params: Params = None) -> None:
+        """Run a statement that returns no rows."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, params)
+
+    def set_timeouts(self, *, lock_ms: int, statement_ms: int = 0) -> None:
+        """Milliseconds, 0 for none. Exclusive statements need a short lock_ms, CONCURRENTLY ones need 0 (design rule 2)."""
+        self.execute(
+            "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)",
+            (str(lock_ms), str(statement_ms)),
+        )
+
+    @contextmanager
+    def rolled_back(self) -> Iterator[None]:
+        """A transaction that is always rolled back."""
+        self.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self.connection.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_UNKNOWN:
+                self.execute("ROLLBACK")
+
+    def quoted(self, identifier: str) -> str:
+        """``identifier`` as PostgreSQL's quote_ident writes it."""
+        return str(psycopg2.extensions.quote_ident(identifier, self.connection))
