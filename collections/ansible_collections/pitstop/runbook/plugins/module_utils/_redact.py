@@ -13,22 +13,25 @@ from typing import Any
 
 MARK = "***"
 
-_SECRET_NAME = r"[\w-]*(?:passw(?:or)?d|secret|token|api[_-]?key)"
+_SENSITIVE = r"[\w-]*(?:passw(?:or)?d|secret|token|api[_-]?key)"
 
 _RULES = (
     # user:password@ in a URL. Greedy up to the last @ before a slash, since a password may hold an unencoded @.
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*):[^\s/'\"]*@", re.I), rf"\1:{MARK}@"),
+    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*):[^\s/'\"]*@", re.IGNORECASE), rf"\1:{MARK}@"),
     # A user name alone is a token for HTTP (https://TOKEN@host), but just a name elsewhere (ssh://git@host).
-    (re.compile(r"(\bhttps?://)[^\s:/@'\"]+@", re.I), rf"\1{MARK}@"),
-    (re.compile(r"(authorization['\"]?\s*[:=]\s*['\"]?(?:(?:basic|bearer|token)\s+)?)[^\s'\",]+", re.I), rf"\1{MARK}"),
-    (re.compile(r"\b(bearer\s+)[\w.~+/=-]{16,}", re.I), rf"\1{MARK}"),
+    (re.compile(r"(\bhttps?://)[^\s:/@'\"]+@", re.IGNORECASE), rf"\1{MARK}@"),
+    (
+        re.compile(r"(authorization['\"]?\s*[:=]\s*['\"]?(?:(?:basic|bearer|token)\s+)?)[^\s'\",]+", re.IGNORECASE),
+        rf"\1{MARK}",
+    ),
+    (re.compile(r"\b(bearer\s+)[\w.~+/=-]{16,}", re.IGNORECASE), rf"\1{MARK}"),
     (re.compile(r"\bHRKU-[\w-]+"), f"HRKU-{MARK}"),
     # password=… of a libpq connection string, a query string or an environment; quoted values may hold spaces.
-    (re.compile(rf"\b({_SECRET_NAME}\s*=\s*)('[^']*'|\"[^\"]*\"|[^\s&;,'\"]+)", re.I), rf"\1{MARK}"),
-    (re.compile(rf"((['\"]){_SECRET_NAME}\2\s*:\s*)('[^']*'|\"[^\"]*\")", re.I), rf'\1"{MARK}"'),
+    (re.compile(rf"\b({_SENSITIVE}\s*=\s*)('[^']*'|\"[^\"]*\"|[^\s&;,'\"]+)", re.IGNORECASE), rf"\1{MARK}"),
+    (re.compile(rf"((['\"]){_SENSITIVE}\2\s*:\s*)('[^']*'|\"[^\"]*\")", re.IGNORECASE), rf'\1"{MARK}"'),
 )
 
-_SECRET_KEY = re.compile(rf"(?:{_SECRET_NAME}|(?:proxy-)?authorization)", re.I)
+_SECRET_KEY = re.compile(rf"(?:{_SENSITIVE}|(?:proxy-)?authorization)", re.IGNORECASE)
 
 
 def redacted(text: str) -> str:
