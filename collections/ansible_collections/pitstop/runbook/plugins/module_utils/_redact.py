@@ -13,13 +13,13 @@ from typing import Any
 
 MARK = "***"
 
-_SENSITIVE = r"[\w-]*(?:passw(?:or)?d|secret|token|api[_-]?key)"
+_SENSITIVE = r"(?:passw(?:or)?d|secret|token|api[_-]?key)"
 
 _RULES = (
     # user:password@ in a URL. Greedy up to the last @ before a slash, since a password may hold an unencoded @.
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*):[^\s/'\"]*@", re.IGNORECASE), rf"\1:{MARK}@"),
+    (re.compile(r"([a-z][a-z0-9+.-]{0,20}://[^\s:/@'\"]*):[^\s/'\"]*@", re.IGNORECASE), rf"\1:{MARK}@"),
     # A user name alone is a token for HTTP (https://TOKEN@host), but just a name elsewhere (ssh://git@host).
-    (re.compile(r"(\bhttps?://)[^\s:/@'\"]+@", re.IGNORECASE), rf"\1{MARK}@"),
+    (re.compile(r"(https?://)[^\s:/@'\"]+@", re.IGNORECASE), rf"\1{MARK}@"),
     (
         re.compile(r"(authorization['\"]?\s*[:=]\s*['\"]?(?:(?:basic|bearer|token)\s+)?)[^\s'\",]+", re.IGNORECASE),
         rf"\1{MARK}",
@@ -27,11 +27,11 @@ _RULES = (
     (re.compile(r"\b(bearer\s+)[\w.~+/=-]{16,}", re.IGNORECASE), rf"\1{MARK}"),
     (re.compile(r"\bHRKU-[\w-]+"), f"HRKU-{MARK}"),
     # password=… of a libpq connection string, a query string or an environment; quoted values may hold spaces.
-    (re.compile(rf"\b({_SENSITIVE}\s*=\s*)('[^']*'|\"[^\"]*\"|[^\s&;,'\"]+)", re.IGNORECASE), rf"\1{MARK}"),
-    (re.compile(rf"((['\"]){_SENSITIVE}\2\s*:\s*)('[^']*'|\"[^\"]*\")", re.IGNORECASE), rf'\1"{MARK}"'),
+    (re.compile(rf"({_SENSITIVE}\s*=\s*)('[^']*'|\"[^\"]*\"|[^\s&;,'\"]+)", re.IGNORECASE), rf"\1{MARK}"),
+    (re.compile(rf"({_SENSITIVE}['\"]\s*:\s*)('[^']*'|\"[^\"]*\")", re.IGNORECASE), rf'\1"{MARK}"'),
 )
 
-_SECRET_KEY = re.compile(rf"(?:{_SENSITIVE}|(?:proxy-)?authorization)", re.IGNORECASE)
+_SECRET_KEY = re.compile(rf"(?:{_SENSITIVE}|authorization)$", re.IGNORECASE)
 
 
 def redacted(text: str) -> str:
@@ -53,6 +53,6 @@ def redacted_data(value: Any) -> Any:
 
 
 def _redacted_entry(key: Any, value: Any) -> Any:
-    if isinstance(key, str) and isinstance(value, str) and _SECRET_KEY.fullmatch(key):
+    if isinstance(key, str) and isinstance(value, str) and _SECRET_KEY.search(key):
         return MARK
     return redacted_data(value)
