@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The door of both APIs: who may pass, in which version, and the faults that hit any request."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sandbox.heroku.models import new_id
+from sandbox.heroku.wire import ApiError, authorised, platform
+
+VERSION = "application/vnd.heroku+json"
+EVERY = 3
+RETRY_AFTER = 2
+
+
+class Gate:
+    """ASGI middleware around the Platform API and the data API."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._requests = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer an error, or let the request through."""
+        request = HTTPConnection(scope)
+        request_id = request.headers.get("request-id", new_id())
+
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Request-Id"] = request_id
+                headers["RateLimit-Remaining"] = "4500"
+            await send(message)
+
+        if refusal := self._refusal(request):
+            retry = {"Retry-After": str(RETRY_AFTER)} if refusal.status == 429 else {}
+            await refusal.response(**retry)(scope, receive, marked)
+        elif scope["method"] == "POST" and platform(request).faults.active("reset_after_post"):
+            await self._app(scope, receive, _swallow)
+            await _reset(scope["state"]["transport"])
+        else:
+            await self._app(scope, receive, marked)
+
+    def _refusal(self, request: HTTPConnection) -> ApiError | None:
+        if not authorised(request):
+            return ApiError(401, "unauthorized", "Invalid credentials provided.")
+        if VERSION not in request.headers.get("accept", ""):
+            return ApiError(406, "not_acceptable", f"Send the header Accept: {VERSION}; version=3")
+        self._requests += 1
+        faults, hit = platform(request).faults, self._requests % EVERY == 0
+        if hit and faults.active("api_429"):
+            message = "Your account reached the API rate limit. Please wait a few minutes before making new requests"
+            return ApiError(429, "rate_limit", message)
+        if hit and faults.active("api_503"):
+            return ApiError(503, "service_unavailable", "Service Unavailable. Please try again later.")
+        return None
+
+
+async def _swallow(message: Message) -> None:
+    """Drop an answer."""
+
+
+async def _reset(transport: asyncio.Transport) -> None:
+    """Close a connection so that the client gets ECONNRESET: with a linger time of zero."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+    await asyncio.sleep(0)
