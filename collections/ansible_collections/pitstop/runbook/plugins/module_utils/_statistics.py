@@ -3,16 +3,18 @@
 
 The rule, and why it is so careful. On a shared machine two means of 20 runs of the same code differ by 7 % in the
 median case and by 30 to 47 % in one of twenty, because whole measurements drift, not single samples; and no statistic
-of one measurement can see its own drift. So a ratio after/before is called a change only when all of these hold:
+of one measurement can see its own drift. So the drift is a part of every judgement: ``noise_percent`` is the standard
+deviation between measurements of the same code on this machine, and each interval and p-value has it in.
 
-- its p-value, adjusted by Holm over all metrics judged together, is below 5 %;
-- its 95 % interval, widened in the same way, lies wholly outside ``noise_percent`` (or outside ``threshold_percent``
-  where that is larger);
-- the difference is at least ``min_effect_ms``.
+- improved, worse: the p-value, adjusted by Holm over all metrics judged together, is below 5 %; the 95 % interval of
+  the ratio after/before, widened in the same way, lies wholly outside ``threshold_percent``; and the difference is at
+  least ``min_effect_ms``;
+- unchanged: the interval lies wholly inside ``threshold_percent``, or even its ends are worth less than
+  ``min_effect_ms``;
+- inconclusive: otherwise.
 
-It is "unchanged" when the interval lies wholly inside ``threshold_percent``, or when even its ends are worth less than
-``min_effect_ms``; and "inconclusive" otherwise. A zone of 30 % means ratios from 1/1.3 to 1.3, so that swapping the
-two points swaps improved and worse, and nothing else.
+A threshold of 10 % means ratios from 1/1.1 to 1.1, so that swapping the two points swaps improved and worse, and
+nothing else.
 
 From raw samples: the ratio of medians, p by Mann-Whitney, the interval by a circular block bootstrap (neighbouring
 samples resemble each other, so blocks of them are drawn, not single ones). From summaries: the ratio of means, p and
@@ -28,7 +30,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy
-from scipy.stats import mannwhitneyu, t  # type: ignore[attr-defined] # SciPy exports them at run time
+from scipy.stats import mannwhitneyu, norm, t  # type: ignore[attr-defined] # SciPy exports them at run time
 
 ALPHA = 0.05
 MIN_SAMPLES = 5
@@ -59,23 +61,35 @@ class Rule:
     """What counts as a change; see the module's docstring."""
 
     threshold_percent: float = 10.0
-    noise_percent: float = 30.0
+    noise_percent: float = 10.0
     min_effect_ms: float = 1.0
 
     @property
-    def noticeable(self) -> float:
+    def threshold(self) -> float:
         """The logarithm of the ratio from which on a change matters."""
         return math.log1p(self.threshold_percent / 100)
 
     @property
-    def certain(self) -> float:
-        """The logarithm of the ratio that neither indifference nor the machine's noise explains."""
-        return math.log1p(max(self.threshold_percent, self.noise_percent) / 100)
+    def drift(self) -> float:
+        """The standard deviation of the logarithm of a ratio of two measurements that drifted, each for itself."""
+        return math.sqrt(2) * math.log1p(self.noise_percent / 100)
+
+    def p_value_of_drift(self, log_ratio: float) -> float:
+        """How often the machine alone shows a ratio as far from 1 as this."""
+        if self.drift == 0:
+            return float(log_ratio == 0)
+        return 2 * float(norm.sf(abs(log_ratio) / self.drift))
+
+    def with_drift(self, interval: Interval, centre: float, alpha: float) -> Interval:
+        """``interval`` (of level 1 - alpha, around ``centre``), widened by the machine's drift."""
+        drift = float(norm.isf(alpha / 2)) * self.drift
+        low, high = interval
+        return centre - math.hypot(centre - low, drift), centre + math.hypot(high - centre, drift)
 
 
 @dataclass(frozen=True)
 class Change:
-    """How one quantity went from ``before`` to ``after`` (ms).
+    """How one quantity went from ``before`` to ``after`` (ms), as far as the samples tell.
 
     ``interval(alpha)`` holds the logarithm of the ratio after/before with probability 1 - alpha.
     """
@@ -90,16 +104,22 @@ class Change:
     @property
     def percent(self) -> float:
         """The change in percent of ``before``."""
-        return 100 * (max(self.after, _CLOCK_MS) / max(self.before, _CLOCK_MS) - 1)
+        return _percent(self.log_ratio)
+
+    @property
+    def log_ratio(self) -> float:
+        """The logarithm of after/before."""
+        return _log_ratio(self.before, self.after)
 
     def difference(self, log_ratio: float) -> float:
         """What a ratio is worth in milliseconds, seen from the middle of both points, so that it has no direction."""
-        return 2 * math.sqrt(self.before * self.after) * math.sinh(log_ratio / 2)
+        middle = math.sqrt(max(self.before, _CLOCK_MS) * max(self.after, _CLOCK_MS))
+        return 2 * middle * math.sinh(log_ratio / 2)
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict with its reason. ``interval_percent`` is that of the change, None when there is none."""
+    """A verdict with its reason. ``interval_percent`` and ``p_value`` are corrected ones; all None without a change."""
 
     verdict: str
     why: str
@@ -141,12 +161,13 @@ def change_of_sums(before: Sequence[Series], after: Sequence[Series]) -> Change 
 
 def judge_all(changes: Sequence[Change | None], rule: Rule) -> list[Judgement]:
     """Judge quantities that belong together, with Holm's correction for their number. The order does not matter."""
-    p_values = [change.p_value for change in changes if change is not None]
+    p_values = [max(change.p_value, rule.p_value_of_drift(change.log_ratio)) if change else None for change in changes]
+    family = [p_value for p_value in p_values if p_value is not None]
     return [
         Judgement(INCONCLUSIVE, f"fewer than {MIN_SAMPLES} successful iterations at one of the points")
-        if change is None
-        else _judge(change, holm(change.p_value, p_values), rule)
-        for change in changes
+        if change is None or p_value is None
+        else _judge(change, holm(p_value, family), rule)
+        for change, p_value in zip(changes, p_values, strict=True)
     ]
 
 
@@ -169,7 +190,7 @@ def holm(p_value: float, family: Sequence[float]) -> Holm:
 
 
 def _judge(change: Change, corrected: Holm, rule: Rule) -> Judgement:
-    low, high = change.interval(corrected.alpha)
+    low, high = rule.with_drift(change.interval(corrected.alpha), change.log_ratio, corrected.alpha)
     verdict, why = _verdict(change, (low, high), corrected, rule)
     return Judgement(
         verdict,
@@ -187,16 +208,16 @@ def _verdict(change: Change, interval: Interval, corrected: Holm, rule: Rule) ->
     shown = f"the change is {_percent(low):+.0f} to {_percent(high):+.0f} % with 95 % certainty"
     if max(abs(change.difference(low)), abs(change.difference(high))) < rule.min_effect_ms:
         return UNCHANGED, f"whatever the change, it is worth less than {rule.min_effect_ms:g} ms"
-    if -rule.noticeable < low and high < rule.noticeable:
+    if -rule.threshold < low and high < rule.threshold:
         return UNCHANGED, f"{shown}, within {rule.threshold_percent:g} %"
-    beyond = high < -rule.certain or low > rule.certain
-    if not beyond:
-        return INCONCLUSIVE, f"{shown}; chance and this machine's noise of {rule.noise_percent:g} % may explain it"
+    if high >= -rule.threshold and low <= rule.threshold:
+        told = _percent(max(high - low, 0.0) / 2 + rule.threshold)
+        return INCONCLUSIVE, f"{shown}; only a change of about {told:.0f} % could be told from chance and noise here"
     if corrected.p_value >= ALPHA:
         return INCONCLUSIVE, f"{shown}, but with p = {corrected.p_value:.2g} it may be chance"
     if abs(change.after - change.before) < rule.min_effect_ms:
         return INCONCLUSIVE, f"{shown}, but it is worth about {rule.min_effect_ms:g} ms or less"
-    return IMPROVED if high < 0 else WORSE, f"{shown}, beyond {100 * math.expm1(rule.certain):.0f} %"
+    return IMPROVED if high < 0 else WORSE, f"{shown}, beyond {rule.threshold_percent:g} %"
 
 
 def _change_of_medians(before: Sequence[float], after: Sequence[float]) -> Change:
