@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report's first lines: how the run ended in one sentence, the figures that matter, and what failed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ansible_collections.pitstop.runbook.plugins.module_utils._report.course import (
+    contact_facts,
+    steps_of,
+    stretch_of,
+    undone_lists,
+)
+from ansible_collections.pitstop.runbook.plugins.module_utils._report.database import got_back, longest_stall, repairs
+from ansible_collections.pitstop.runbook.plugins.module_utils._report.evidence import Evidence, Fact
+from ansible_collections.pitstop.runbook.plugins.module_utils._report.language import Language
+from ansible_collections.pitstop.runbook.plugins.module_utils._report.results import VERDICT_TONES, change_tone
+from ansible_collections.pitstop.runbook.plugins.module_utils._report.view import (
+    Block,
+    Cell,
+    Facts,
+    Paragraph,
+    Section,
+    Tone,
+    Verdict,
+)
+
+_STATE_TONES: Final[dict[str, Tone]] = {
+    "failed": "bad",
+    "partly undone": "bad",
+    "undone": "warn",
+    "abandoned": "warn",
+}
+_FIRST_CHANGING_PHASE: Final = 2
+_NEXT: Final = " Next: "
+"""How PitstopError sets off the next step in its text."""
+
+
+def state_of(evidence: Evidence) -> str:
+    """How the run ended, by its evidence; a run that is still open and saw all its phases counts as succeeded."""
+    state = evidence.facts["state"].text
+    return state if state == "abandoned" and evidence.outcome.failure is None else evidence.outcome.state
+
+
+def verdict(evidence: Evidence, say: Language) -> Verdict:
+    """The banner."""
+    state = state_of(evidence)
+    compared = evidence["comparison"]["verdict"].text
+    if state in ("succeeded", "open") and compared:
+        label, tone = say.term("verdict", compared), VERDICT_TONES.get(compared, "")
+        details = _shares(evidence, say)
+    else:
+        label, tone, details = say.term("state", state), _STATE_TONES.get(state, ""), ()
+    return Verdict(label, _sentence(evidence, state, compared, say), tone, details, tuple(_figures(evidence, say)))
+
+
+def outcome(evidence: Evidence, say: Language, contacts: dict[str, str]) -> Section:
+    """What failed in which phase, what was undone, what was not, the next step, whom to call."""
+    failure = Fact(evidence.outcome.failure)
+    why, _, next_step = failure["message"].text.partition(_NEXT)
+    at = failure["at"].moment
+    pairs = [
+        ("outcome.phase", Cell(_phase_name(failure["phase"], say)) if failure else None),
+        ("outcome.task", say.quote(failure["task"].text) if failure["task"] else None),
+        ("outcome.at", Cell(say.date(at)) if at else None),
+        ("outcome.why", say.quote(why, tone="bad") if why else None),
+        ("outcome.next", say.quote(next_step) if next_step else Cell(say("next.again"))),
+    ]
+    blocks: list[Block] = [Facts(tuple((say(key), cell) for key, cell in pairs if cell))]
+    lists = undone_lists(evidence, say)
+    blocks += lists
+    if not evidence.outcome.undone:
+        blocks.append(Paragraph(Cell(say("outcome.nothing_undone"))))
+    if not evidence.outcome.left:
+        blocks.append(Paragraph(Cell(say("outcome.nothing_left"))))
+    if contacts:
+        blocks += [Paragraph(Cell(say("outcome.call"))), contact_facts(contacts)]
+    return Section("outcome", say("outcome"), tuple(blocks))
+
+
+def _sentence(evidence: Evidence, state: str, compared: str, say: Language) -> str:
+    phase = _phase_name(Fact(evidence.outcome.failure)["phase"], say)
+    if state == "failed":
+        number = Fact(evidence.outcome.failure)["phase"].number
+        early = number is not None and number < _FIRST_CHANGING_PHASE
+        return say("sentence.failed_early" if early else "sentence.failed", phase=phase)
+    if state in ("undone", "partly undone"):
+        return say(f"sentence.{state}", phase=phase)
+    if state == "abandoned":
+        return say("sentence.abandoned", phase=_last_phase(evidence, say))
+    if compared:
+        return _compared_sentence(evidence, compared, say)
+    if state == "open":
+        return say("sentence.open", tags=say.enumeration(evidence.tags))
+    return say("sentence.not_compared")
+
+
+def _compared_sentence(evidence: Evidence, compared: str, say: Language) -> str:
+    total = _total(evidence)
+    before, after, change = (total[key].number for key in ("before", "after", "change_percent"))
+    if compared == "improved" and total["verdict"].text == "improved" and None not in (before, after, change):
+        return say(
+            "sentence.total",
+            metric=say("total_of", probe=total["probe"].text),
+            before=say.milliseconds(before or 0.0),
+            after=say.milliseconds(after or 0.0),
+            change=say.percent(change or 0.0, signed=True),
+        )
+    if compared in ("improved", "worse"):
+        return say(f"sentence.{compared}", count=_count(evidence, compared, say))
+    return say(f"sentence.{compared}" if compared == "unchanged" else "sentence.inconclusive")
+
+
+def _count(evidence: Evidence, compared: str, say: Language) -> str:
+    metrics = evidence["comparison"]["metrics"].records()
+    those = [metric for metric in metrics if metric["verdict"].text == compared]
+    word = say.term("verdict", compared).lower()
+    return say("counts", n=say.number(len(those)), all=say.number(len(metrics)), verdict=word)
+
+
+def _shares(evidence: Evidence, say: Language) -> tuple[Cell, ...]:
+    """How much the database work and the deploy brought, where something was measured between them."""
+    total = _total(evidence)
+    shares = [total[part]["change_percent"].number for part in ("by_database", "by_deploy")]
+    database, deploy = (None if share is None else say.percent(share, signed=True) for share in shares)
+    return (Cell(say("share", database=database, deploy=deploy)),) if database and deploy else ()
+
+
+def _figures(evidence: Evidence, say: Language) -> list[tuple[str, Cell]]:
+    figures: list[tuple[str, Cell]] = []
+    total = _total(evidence)
+    if (change := total["change_percent"].number) is not None:
+        tone = change_tone(change, total["verdict"].text)
+        figures.append((say("figure.change"), Cell(say.percent(change, signed=True), tone=tone)))
+    if repairs(evidence):
+        figures.append((say("figure.got_back"), Cell(say.bytes(got_back(evidence)))))
+    if (stall := longest_stall(evidence)) is not None:
+        figures.append((say("figure.stall"), Cell(say.milliseconds(stall))))
+    if taken := stretch_of(evidence, steps_of(evidence)):
+        figures.append((say("figure.duration"), Cell(say.duration(taken.seconds))))
+    return figures
+
+
+def _total(evidence: Evidence) -> Fact:
+    totals = evidence["comparison"]["totals"].records()
+    return totals[0] if totals else Fact()
+
+
+def _phase_name(phase: Fact, say: Language) -> str:
+    number = phase.number
+    if number is None or f"phase.{number:.0f}" not in say:
+        return phase.text or say("unknown")
+    return say("outcome.phase_value", n=f"{number:.0f}", name=say(f"phase.{number:.0f}"))
+
+
+def _last_phase(evidence: Evidence, say: Language) -> str:
+    last = evidence.by_start()[-1:]
+    return _phase_name(evidence[last[0]]["phase"], say) if last else say("unknown")
