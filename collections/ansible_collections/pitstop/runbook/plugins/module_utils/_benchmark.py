@@ -128,6 +128,24 @@ def require_success(metrics: Iterable[Metric]) -> None:
             )
 
 
+def differences(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A sentence for each setting that was not the same at all points, which ``settings`` names.
+
+    The round trip counts when it differs by half and by a millisecond: then it is another network.
+    """
+    notes = []
+    for key in ("server_version", "jit", "work_mem"):
+        values = {point: values[key] for point, values in settings.items()}
+        if len(set(values.values())) > 1:
+            shown = ", ".join(f"{value} {point}" for point, value in values.items())
+            notes.append(f"{key} was not the same at each point: {shown}")
+    trips = {point: trip for point, values in settings.items() if (trip := values["round_trip_ms"]) is not None}
+    if trips and max(trips.values()) > max(1.5 * min(trips.values()), min(trips.values()) + 1):
+        shown = ", ".join(f"{time_text(trip)} {point}" for point, trip in trips.items())
+        notes.append(f"the round trip to the database was not the same at each point: {shown}")
+    return notes
+
+
 def table_of(metrics: Sequence[Metric]) -> list[str]:
     """Aligned lines for the screen: a heading, then a metric each."""
     rows = [["metric", "n", "median", "mean", "p95", "failed", "duplicates"]]

@@ -8,7 +8,7 @@ each phase's share can be told, before against after-db and after-db against aft
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -52,7 +52,7 @@ class Judgements:
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready: the whole flat, the parts below their names."""
         parts = {"by_database": self.by_database, "by_deploy": self.by_deploy}
-        return {**asdict(self.whole), **{name: part and asdict(part) for name, part in parts.items()}}
+        return {**self.whole.as_dict(), **{name: part and part.as_dict() for name, part in parts.items()}}
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ class Compared:
     correctness: Finding | None
 
     @property
-    def centres(self) -> tuple[Centre, Centre]:
-        """Before and after in ms, by the estimator that was judged: the median or the mean."""
-        return self._centre(self.before), self._centre(self.after)
+    def centres(self) -> tuple[Centre, Centre, Centre]:
+        """Before, after the database's work, and after, in ms, by the estimator that was judged."""
+        return self._centre(self.before), self._centre(self.after_db), self._centre(self.after)
 
     def _centre(self, metric: Metric | None) -> Centre:
         times = metric.times if metric else None
@@ -103,9 +103,9 @@ class Total:
     name: ClassVar[str] = TOTAL
 
     @property
-    def centres(self) -> tuple[Centre, Centre]:
-        """Before and after."""
-        return self.before, self.after
+    def centres(self) -> tuple[Centre, Centre, Centre]:
+        """Before, after the database's work, and after."""
+        return self.before, self.after_db, self.after
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, as the operation returns it."""

@@ -72,21 +72,21 @@ def sentence_of(comparison: Comparison) -> str:
 
 def figures(item: Compared | Total) -> str:
     """For example ``getNextFolio 21.3 → 10.9 ms (-49 %)``."""
-    before, after = item.centres
+    before, _, after = item.centres
     change = item.judgements.whole.change_percent
     percent = "" if change is None else f" ({change:+.0f} %)"
     return f"{item.name} {time_text(before).removesuffix(f' {UNIT}')} → {time_text(after)}{percent}"
 
 
 def _difference(item: Compared) -> float:
-    before, after = item.centres
+    before, _, after = item.centres
     return abs((after or 0.0) - (before or 0.0))
 
 
 def _limit(limit: float | None, item: Compared | Total) -> dict[str, Any] | None:
     if limit is None:
         return None
-    _, after = item.centres
+    *_, after = item.centres
     met = after is not None and after <= limit
     return {"goal": f"at most {time_text(limit)}", "value": after, "reached": time_text(after), "met": met}
 

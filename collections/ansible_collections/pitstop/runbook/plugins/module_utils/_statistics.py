@@ -27,10 +27,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy
 from scipy.stats import mannwhitneyu, norm, t  # type: ignore[attr-defined] # SciPy exports them at run time
+
+from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 
 ALPHA = 0.05
 MIN_SAMPLES = 5
@@ -63,6 +66,11 @@ class Rule:
     threshold_percent: float = 10.0
     noise_percent: float = 10.0
     min_effect_ms: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not 0 <= value < math.inf:
+                raise PitstopError(f"{name} is {value:g}", next_step=f"set benchmark_{name} to a number, 0 or more")
 
     @property
     def threshold(self) -> float:
@@ -128,6 +136,10 @@ class Judgement:
     p_value: float | None = None
     estimator: str | None = None
     method: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {**asdict(self), "interval_percent": None if self.interval_percent is None else [*self.interval_percent]}
 
 
 def change_between(before: Series, after: Series) -> Change | None:

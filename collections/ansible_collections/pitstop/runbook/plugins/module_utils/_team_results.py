@@ -48,7 +48,12 @@ def parse_team_results(text: str, *, phase: str, probe: str, source: str) -> lis
 
 
 def team_comparison(
-    before: Sequence[Metric], after: Sequence[Metric], *, timestamp: str, before_file: str, after_file: str
+    before: Sequence[Metric],
+    after: Sequence[Metric],
+    *,
+    timestamp: str,
+    before_file: str | None,
+    after_file: str | None,
 ) -> dict[str, Any]:
     """The comparison in the team's form, for the operations that were measured at both points."""
     later = {metric.name: metric.mean for metric in after}

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measure the app's operations, at one of the three points of a run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.pitstop.runbook.plugins.module_utils import _benchmark
+from ansible_collections.pitstop.runbook.plugins.module_utils._benchmark import Metric
+from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
+from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import write_whole
+from ansible_collections.pitstop.runbook.plugins.module_utils._probe_plan import (
+    DEPLOYED,
+    CommandProbe,
+    Probe,
+    SqlProbe,
+    probes_of,
+)
+from ansible_collections.pitstop.runbook.plugins.module_utils._redact import redacted
+from ansible_collections.pitstop.runbook.plugins.module_utils._team_results import parse_team_results
+from ansible_collections.pitstop.runbook.plugins.modules.benchmark_measure import ARGUMENT_SPEC
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._pace import Pace
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._probes import (
+    POLL_S,
+    interruptible,
+    measure_command,
+    measure_sql,
+    settings_of,
+)
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._worktree import checkout, commit_of
+
+
+class ActionModule(Operation):
+    spec = ARGUMENT_SPEC
+
+    def operate(self) -> dict[str, Any]:
+        self.point: str = self.args["point"]
+        self.metrics: list[Metric] = []
+        self.measured: list[dict[str, Any]] = []
+        self.settings: dict[str, Any] = dict.fromkeys(("server_version", "jit", "work_mem", "round_trip_ms"))
+        probes = probes_of(self.args["probes"], self.point)
+        if not probes:
+            self.say(f"benchmark {self.point}: there are no probes, so nothing is measured (benchmark_probes is empty)")
+        elif self.check:
+            self._plan(probes)
+        else:
+            self._measure(probes)
+        return self._result()
+
+    def _result(self) -> dict[str, Any]:
+        return {
+            "point": self.point,
+            "probes": self.measured,
+            "metrics": [metric.as_evidence() for metric in self.metrics],
+            "total": _benchmark.totals_of(self.metrics),
+            "settings": self.settings,
+        }
+
+    def _plan(self, probes: list[Probe]) -> None:
+        if self.args["settle_seconds"]:
+            self.say(f"would: wait {self.args['settle_seconds']} s for the app to settle")
+        for probe in probes:
+            for line in probe.plan() if isinstance(probe, SqlProbe) else probe.plan(self._where(probe)):
+                self.say(f"would: {line}")
+            self._note(probe)
+
+    def _measure(self, probes: list[Probe]) -> None:
+        self._settle()
+        try:
+            with self.database() as database:
+                self.settings = settings_of(database)
+                for probe in probes:
+                    self.say(f"{probe.name}: measuring, {self.point}")
+                    self._measure_one(probe, database)
+            if self.point == _benchmark.POINTS[0]:
+                _benchmark.require_success(self.metrics)
+        except PitstopError as error:
+            error.partial = {**self._result(), **error.partial}
+            raise
+        for line in _benchmark.table_of(self.metrics):
+            self.say(line)
+
+    def _measure_one(self, probe: Probe, database: Database) -> None:
+        raw = None
+        if isinstance(probe, SqlProbe):
+            self.metrics += measure_sql(database, probe, self.say)
+        else:
+            with interruptible(), self._directory(probe) as directory:
+                text, source = measure_command(probe, directory, self.database_url(), self.say)
+            raw = self._keep(probe, text)
+            phase = _benchmark.phase_of(self.point)
+            self.metrics += parse_team_results(text, phase=phase, probe=probe.name, source=source)
+        self._note(probe, raw)
+
+    def _note(self, probe: Probe, raw: str | None = None) -> None:
+        noted: dict[str, Any] = {"name": probe.name, "provider": "sql", "command": None, "commit": None, "raw": raw}
+        if isinstance(probe, CommandProbe):
+            noted |= {"provider": "command", "command": redacted(probe.shown), "commit": self._commit(probe)}
+        self.measured.append(noted)
+
+    def _settle(self) -> None:
+        seconds, pace = self.args["settle_seconds"], Pace(self.say)
+        if seconds:
+            self.say(f"waiting {seconds} s for the app to settle")
+        while (left := seconds - pace.elapsed_s) > 0:
+            pace(lambda: f"waiting for the app to settle: {pace.elapsed_s:.0f} of {seconds} s")
+            time.sleep(min(left, POLL_S))
+
+    @property
+    def _repository(self) -> Path:
+        if not self.args["repository"]:
+            raise PitstopError(
+                "No repository is given", why="a probe runs the team's script", next_step="set pitstop_repository"
+            )
+        return Path(self.args["repository"])
+
+    def _commit(self, probe: CommandProbe) -> str | None:
+        """The commit that the probe runs; None for a work tree, which may be anything."""
+        if probe.revision != DEPLOYED:
+            return None
+        is_live = self.point != "after" and self.args["revision_commit"]
+        return commit_of(self._repository, self.args["revision_commit"] if is_live else "HEAD")
+
+    def _where(self, probe: CommandProbe) -> str:
+        commit = self._commit(probe)
+        return f"a checkout of {commit[:12]}" if commit else f"the work tree {self._repository}"
+
+    @contextmanager
+    def _directory(self, probe: CommandProbe) -> Iterator[Path]:
+        self.say(f"{probe.name}: `{redacted(probe.shown)}` in {self._where(probe)}")
+        commit = self._commit(probe)
+        if commit is None:
+            yield self._repository
+        else:
+            with checkout(self._repository, commit, probe.links) as directory:
+                yield directory
+
+    def _keep(self, probe: CommandProbe, text: str) -> str | None:
+        """Keep the script's own words beside the evidence, whether they can be used or not."""
+        if self.opened_run is None:
+            return None
+        name = f"raw-{self.point}-{probe.name}.json"
+        write_whole(self.opened_run.directory / name, redacted(text))
+        return name
