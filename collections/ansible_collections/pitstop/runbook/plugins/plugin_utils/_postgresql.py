@@ -10,13 +10,16 @@ from urllib.parse import urlsplit
 
 import psycopg2
 import psycopg2.extensions
-from psycopg2.extras import RealDictCursor
+from psycopg2.extras import RealDictCursor, wait_select
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 
 Params = Sequence[Any] | Mapping[str, Any] | None
 
 CONNECT_TIMEOUT_S = 10
+
+# Statements then wait in select(), where Ctrl-C reaches Python: it cancels the statement on the server.
+psycopg2.extensions.set_wait_callback(wait_select)
 
 
 def without_password(url: str) -> str:
@@ -97,3 +100,13 @@ class Database:
     def quoted(self, identifier: str) -> str:
         """``identifier`` as PostgreSQL's quote_ident writes it."""
         return str(psycopg2.extensions.quote_ident(identifier, self.connection))
+
+
+@contextmanager
+def database_errors(what: str, *, next_step: str = "", partial: dict[str, Any] | None = None) -> Iterator[None]:
+    """Turn the server's errors in the block into a PitstopError that says ``what`` failed."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        text = " ".join(str(error).split())
+        raise PitstopError(what, why=text, next_step=next_step, partial=partial) from error

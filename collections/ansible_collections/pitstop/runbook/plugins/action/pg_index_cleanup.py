@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Remove what failed index builds left behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.pitstop.runbook.plugins.modules.pg_index_cleanup import ARGUMENT_SPEC
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._index_build import remove_invalid
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
+
+
+class ActionModule(Operation):
+    spec = ARGUMENT_SPEC
+
+    def operate(self) -> dict[str, Any]:
+        with self.database() as database:
+            removed = remove_invalid(database, self.args["tables"], self.args["names"], check=self.check)
+        for name in removed:
+            self.say(f"{'would: DROP INDEX CONCURRENTLY' if self.check else 'removed the half-built index'} {name}")
+        undone = [f"the half-built index {name} was dropped" for name in removed]
+        return {"changed": bool(removed), "removed": removed, "undone": undone, "left": []}
