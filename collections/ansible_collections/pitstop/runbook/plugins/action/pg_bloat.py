@@ -20,7 +20,7 @@ class ActionModule(Operation):
             measures = [measure_table(database, table, schema) for table in self.args["tables"]]
         for measure in measures:
             self.say(
-                f"{measure.name}: {bytes_text(measure.total_bytes)} with indexes; heap {bytes_text(measure.heap_bytes)},"
-                f" of it waste {bytes_text(measure.wasted_bytes)} ({measure.wasted_percent:.0f} %, {measure.method})"
+                f"{measure.name}: {bytes_text(measure.total_bytes)} in all, heap {bytes_text(measure.heap_bytes)},"
+                f" waste {bytes_text(measure.wasted_bytes)} ({measure.wasted_percent:.0f} %, {measure.method})"
             )
         return {"tables": [measure.as_dict() for measure in measures]}

@@ -104,7 +104,7 @@ class IndexPlan:
 def plan_index(
     declared: DeclaredIndex, wanted_tail: str, present: Sequence[PresentIndex], *, schema: str, table: str, quote: Quote
 ) -> IndexPlan:
-    """The plan for one index. ``schema`` and ``table`` are quoted; ``wanted_tail`` is empty when it should be absent."""
+    """The plan for one index. ``schema`` and ``table`` are quoted; ``wanted_tail`` is empty for one declared absent."""
     mine = next((index for index in present if index.name == declared.name), None)
     twin = next((i for i in present if i.name != declared.name and i.valid and _same(i, declared, wanted_tail)), None)
     found = _found(mine, declared, wanted_tail)

@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Plan:
-    """The parts of an ``EXPLAIN (FORMAT JSON)`` that expectations speak of. ``cost`` is the planner's, without a unit."""
+    """The parts of an ``EXPLAIN (FORMAT JSON)`` that expectations speak of. ``cost`` is the planner's, unitless."""
 
     nodes: tuple[str, ...]
     indexes: tuple[str, ...]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exclusive locks without a queue behind us: short tries with jitter, bounded, and who is in the way (design rule 2)."""
+"""Exclusive locks without a queue behind us: short tries with jitter, bounded, and who is in the way (rule 2)."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class Operation(ActionBase):
                 value = self.variable(variable)
                 if value not in (None, ""):
                     self._task.args[option] = value
-        _, args = self.validate_argument_spec(argument_spec=spec)
+        args: dict[str, Any] = self.validate_argument_spec(argument_spec=spec)[1]
         return args
 
     def _record(self, data: dict[str, Any], started_at: str) -> None:

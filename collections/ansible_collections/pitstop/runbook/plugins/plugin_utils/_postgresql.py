@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import psycopg2
@@ -49,7 +49,7 @@ class Database:
             ) from None  # psycopg2's own message may hold the whole connection string
         self.connection.autocommit = True
 
-    def __enter__(self) -> Database:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -81,7 +81,7 @@ class Database:
             cursor.execute(sql, params)
 
     def set_timeouts(self, *, lock_ms: int, statement_ms: int = 0) -> None:
-        """Milliseconds, 0 for none. Exclusive statements need a short lock_ms, CONCURRENTLY ones need 0 (design rule 2)."""
+        """Milliseconds, 0 for none. Exclusive statements need a short lock_ms, CONCURRENTLY ones 0 (design rule 2)."""
         self.execute(
             "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)",
             (str(lock_ms), str(statement_ms)),

@@ -38,10 +38,11 @@ SELECT c.oid::bigint AS oid,
 """
 
 EXTENSION_SQL = """
-SELECT quote_ident(n.nspname) AS schema
-  FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
- WHERE e.extname = 'pgstattuple'
-   AND has_function_privilege(format('%I.pgstattuple(regclass)', n.nspname), 'EXECUTE')
+WITH installed AS MATERIALIZED (
+    SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pgstattuple')
+SELECT quote_ident(nspname) AS schema FROM installed
+ WHERE has_schema_privilege(nspname, 'USAGE')
+   AND has_function_privilege(format('%I.pgstattuple(regclass)', nspname), 'EXECUTE')
 """
 
 EXACT_SQL = """

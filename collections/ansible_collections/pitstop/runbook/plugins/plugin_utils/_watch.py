@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import psycopg2
 
@@ -60,7 +60,7 @@ class Watch:
         self.longest_stall_ms = 0.0
         self.cancelled = False
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -79,12 +79,11 @@ class Watch:
                 self._say(f"{self._label}: cannot watch it any more ({str(error).strip().splitlines()[0]}); it goes on")
                 return
             moment = time.monotonic()
-            if row and (row.get("phase") != phase or moment - said >= SAY_EVERY_S):
-                # A first phase shorter than a second is not worth a line.
-                if moment - began >= 1:
-                    self._say(f"{self._label}: {progress_text(row, moment - began)}")
-                    said = moment
-                    phase = str(row.get("phase", ""))
+            # What ends within a second is not worth a line.
+            news = row and (row.get("phase") != phase or moment - said >= SAY_EVERY_S)
+            if row and news and moment - began >= 1:
+                self._say(f"{self._label}: {progress_text(row, moment - began)}")
+                said, phase = moment, str(row.get("phase", ""))
 
     def _look_for_blocked(self) -> None:
         blocked = self._database.row(self._blocked_sql, (self._pid,))
