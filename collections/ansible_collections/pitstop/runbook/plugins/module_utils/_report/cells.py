@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cells that the report's sections share: quantities as the language writes them, codes as badges, absent values as –."""
+"""Cells that the report's sections share: quantities in words, codes as badges, absent values as –."""
 
 from __future__ import annotations
 

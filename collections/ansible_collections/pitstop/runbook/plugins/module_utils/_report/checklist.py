@@ -128,7 +128,9 @@ def _improvement(evidence: Evidence, say: Language) -> Finding:
     verdict = evidence["comparison"]["verdict"].text
     if deploy_undone(evidence):
         return "not_done", Cell(say("check_note.rolled_back"))
-    return ("done" if verdict == "improved" else "not_done"), Cell(say.term("verdict", verdict)) if verdict else None
+    if verdict == "improved":
+        return "done", None
+    return "not_done", Cell(say.term("verdict", verdict)) if verdict else None
 
 
 def _tags(phase: int, *names: str) -> frozenset[str]:

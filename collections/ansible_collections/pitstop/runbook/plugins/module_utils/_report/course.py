@@ -20,6 +20,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._report.view impor
     Row,
     Section,
     Table,
+    Tone,
 )
 from ansible_collections.pitstop.runbook.plugins.module_utils._run import PHASES
 
@@ -150,7 +151,7 @@ def _phase_row(label: str, names: list[str], whole: Stretch, evidence: Evidence,
     if taken is None:
         return Row((Cell(label), EMPTY, EMPTY, EMPTY, Cell(say("timeline.not_reached"), tone="quiet")))
     failed = any(not evidence.whole(name) for name in names)
-    tone = "bad" if failed else "warn" if names == [UNDOING] else ""
+    tone: Tone = "bad" if failed else "warn" if names == [UNDOING] else ""
     length = whole.seconds or 1.0
     span = ((taken.start - whole.start).total_seconds() / length, taken.seconds / length)
     return Row(

@@ -153,11 +153,17 @@ def _repair_row(table: Fact, say: Language) -> Row:
             term_cell("remedy", table["remedy"].text, _REMEDY_TONES, say, tuple(notes)),
             Cell(why.text, lang=why.lang, notes=reasons),
             _size_change(table["size_before_bytes"].number, table["size_after_bytes"].number, say),
-            bytes_cell(table["got_back_bytes"].number, say),
-            seconds_cell(table["seconds"].number, say),
-            milliseconds_cell(table["longest_stall_ms"].number, say),
+            bytes_cell(_unless_idle(table, "got_back_bytes"), say),
+            seconds_cell(_unless_idle(table, "seconds"), say),
+            milliseconds_cell(_unless_idle(table, "longest_stall_ms"), say),
         )
     )
+
+
+def _unless_idle(table: Fact, key: str) -> float | None:
+    """A quantity; a zero means nothing where nothing was done."""
+    number = table[key].number
+    return None if number == 0 and table["remedy"].text in ("nothing", "postponed") else number
 
 
 def _repair_total(done: Sequence[Fact], say: Language) -> Row:

@@ -84,8 +84,8 @@ def backup(evidence: Evidence, say: Language) -> Section | None:
         ("backup.verdict", term_cell("backup_verdict", found["verdict"].text, _BACKUP_TONES, say)),
         ("backup.proof", _proof(found, say) if found["method"].text != BACKUP_WAIVED else EMPTY),
     ]
-    facts: list[Block] = [Facts(tuple((say(key), cell) for key, cell in pairs if cell != EMPTY))]
-    return Section("backup", say("backup"), tuple(facts + failure_of(evidence, "backup", say)))
+    facts = Facts(tuple((say(key), cell) for key, cell in pairs if cell != EMPTY))
+    return Section("backup", say("backup"), (facts, *failure_of(evidence, "backup", say)))
 
 
 def _proof(found: Fact, say: Language) -> Cell:

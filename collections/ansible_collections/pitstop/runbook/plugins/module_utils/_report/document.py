@@ -9,12 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from ansible_collections.pitstop.runbook.plugins.module_utils import (
-    _report_course,
-    _report_database,
-    _report_delivery,
-    _report_results,
-)
+from ansible_collections.pitstop.runbook.plugins.module_utils._report import course, database, delivery, results
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.checklist import checklist
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.evidence import Evidence
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.language import Language
@@ -25,9 +20,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._report.view impor
 _TEMPLATE_WORDS: Final = ("skip", "contents")
 
 
-def report(
-    evidence: Evidence, *, language: str, contacts: Mapping[str, str] | None = None, title: str = ""
-) -> Document:
+def report(evidence: Evidence, *, language: str, contacts: Mapping[str, str], title: str = "") -> Document:
     """The document. ``contacts``: role to name and number. Raises PitstopError for a language that is not there."""
     say = Language(language)
     run = evidence.facts
@@ -39,30 +32,30 @@ def report(
         title=title or say("title", app=app),
         subtitle=say("subtitle", date=date, run=run_id),
         verdict=verdict(evidence, say),
-        sections=tuple(_sections(evidence, say, dict(contacts or {}))),
+        sections=tuple(_sections(evidence, say, dict(contacts))),
         labels={word: say(word) for word in _TEMPLATE_WORDS},
     )
 
 
 def _sections(evidence: Evidence, say: Language, contacts: dict[str, str]) -> list[Section]:
-    """In the order in which a reader wants to know. When a person has to step in, contacts are among the first lines."""
+    """In the order in which a reader wants to know. After a failure, contacts are among the first lines."""
     failed = evidence.outcome.failure is not None or state_of(evidence) == "abandoned"
     sections = [
         outcome(evidence, say, contacts) if failed else None,
-        _report_results.results(evidence, say),
-        _report_database.tables(evidence, say),
-        _report_database.indexes(evidence, say),
-        _report_database.parameters(evidence, say),
-        _report_database.plans(evidence, say),
-        _report_delivery.deploy(evidence, say),
-        _report_delivery.backup(evidence, say),
-        _report_course.timeline(evidence, say),
+        results.results(evidence, say),
+        database.tables(evidence, say),
+        database.indexes(evidence, say),
+        database.parameters(evidence, say),
+        database.plans(evidence, say),
+        delivery.deploy(evidence, say),
+        delivery.backup(evidence, say),
+        course.timeline(evidence, say),
         checklist(evidence, say),
-        _report_results.goals(evidence, say),
-        None if failed else _report_course.undone(evidence, say),
-        _report_course.waivers(evidence, say),
-        None if failed else _report_course.contacts(contacts, say),
+        results.goals(evidence, say),
+        None if failed else course.undone(evidence, say),
+        course.waivers(evidence, say),
+        None if failed else course.contacts(contacts, say),
         next_steps(evidence, say),
-        _report_course.provenance(evidence, say),
+        course.provenance(evidence, say),
     ]
     return [section for section in sections if section is not None]

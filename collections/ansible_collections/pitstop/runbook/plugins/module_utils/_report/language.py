@@ -36,7 +36,7 @@ class Language:
         return key in WORDS
 
     def term(self, group: str, code: str) -> str:
-        """The word for a code of the evidence, such as ``remedy`` ``vacuum_full``; the code itself where none is known."""
+        """The word for a code of the evidence, such as ``remedy`` ``vacuum_full``; an unknown code stays."""
         words = WORDS.get(f"{group}.{code}")
         return words[self._index] if words else code.replace("_", " ")
 
@@ -60,7 +60,7 @@ class Language:
 
     def milliseconds(self, value: float) -> str:
         """A latency with three significant digits: 0.42 ms, 49.7 ms, 3,412 ms."""
-        decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+        decimals = 0 if abs(value) >= 100 or value == 0 else 1 if abs(value) >= 10 else 2
         return f"{self.number(value, decimals)}{SPACE}ms"
 
     def duration(self, seconds: float) -> str:

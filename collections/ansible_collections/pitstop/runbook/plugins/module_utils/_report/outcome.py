@@ -96,12 +96,12 @@ def _sentence(evidence: Evidence, state: str, compared: str, say: Language) -> s
 
 
 def _compared_sentence(evidence: Evidence, compared: str, say: Language) -> str:
-    total = _total(evidence)
+    total, only = _total(evidence), len(evidence["comparison"]["totals"].records()) == 1
     before, after, change = (total[key].number for key in ("before", "after", "change_percent"))
     if compared == "improved" and total["verdict"].text == "improved" and None not in (before, after, change):
         return say(
             "sentence.total",
-            metric=say("total_of", probe=total["probe"].text),
+            metric=say("the_total") if only else say("the_total_of", probe=total["probe"].text),
             before=say.milliseconds(before or 0.0),
             after=say.milliseconds(after or 0.0),
             change=say.percent(change or 0.0, signed=True),
@@ -121,9 +121,19 @@ def _count(evidence: Evidence, compared: str, say: Language) -> str:
 def _shares(evidence: Evidence, say: Language) -> tuple[Cell, ...]:
     """How much the database work and the deploy brought, where something was measured between them."""
     total = _total(evidence)
-    shares = [total[part]["change_percent"].number for part in ("by_database", "by_deploy")]
-    database, deploy = (None if share is None else say.percent(share, signed=True) for share in shares)
-    return (Cell(say("share", database=database, deploy=deploy)),) if database and deploy else ()
+    times = {point: total[point].number for point in ("before", "after_db", "after")}
+    if None in times.values() or not total["by_database"] or not total["by_deploy"]:
+        return ()
+    shown = {point: say.milliseconds(time or 0.0) for point, time in times.items()}
+    parts = {part: _share(total[f"by_{part}"], say) for part in ("database", "deploy")}
+    return (Cell(say("share", **shown, **parts)),)
+
+
+def _share(judged: Fact, say: Language) -> str:
+    """A change, with its verdict where it may be chance."""
+    change, found = judged["change_percent"].number, judged["verdict"].text
+    texts = [] if change is None else [say.percent(change, signed=True)]
+    return ", ".join(texts if found in ("improved", "worse") else [*texts, say.term("verdict", found).lower()])
 
 
 def _figures(evidence: Evidence, say: Language) -> list[tuple[str, Cell]]:

@@ -33,7 +33,6 @@ VERDICT_TONES: Final[dict[str, Tone]] = {
     "unchanged": "quiet",
     "worse": "bad",
     "inconclusive": "warn",
-    "void": "warn",
 }
 _POINTS: Final = (("before", "benchmark-before"), ("after_db", "benchmark-after-db"), ("after", "benchmark-after"))
 
@@ -89,8 +88,8 @@ def _compared(comparison: Fact, metrics: Sequence[Fact], say: Language) -> list[
     labels += ["results.after", "results.change", "results.verdict"]
     headings = tuple(Column(say(label), numeric=0 < place < len(labels) - 1) for place, label in enumerate(labels))
     blocks: list[Block] = [Table(say("results.caption"), headings, tuple(rows))]
-    if comparison["verdict"].text == "void":
-        blocks.append(Paragraph(Cell(say("results.void", why=comparison["why"].text or say("unknown")), tone="warn")))
+    if notes := comparison["notes"].texts:
+        blocks.append(Listing(say("results.notes"), tuple(say.quote(note, tone="warn") for note in notes)))
     if gates := comparison["gates"].texts:
         blocks.append(Listing(say("results.gates"), tuple(say.quote(gate, tone="bad") for gate in gates)))
     explained = f"{say('results.explained')} {say('results.interval_explained')}"
@@ -119,9 +118,8 @@ def _total_row(total: Fact, has_middle: bool, several: bool, say: Language) -> R
 def _point_cell(point: Fact, estimator: str, say: Language) -> Cell:
     """A time with its p95, and what went wrong there."""
     notes = [Cell(f"p95 {say.milliseconds(p95)}", tone="quiet")] if (p95 := point["p95"].number) is not None else []
-    for count in _COUNTS:
-        if number := point[count].number:
-            notes.append(Cell(say(f"results.{count}", n=say.number(number)), tone="bad"))
+    counts = [(count, point[count].number) for count in _COUNTS]
+    notes += [Cell(say(f"results.{count}", n=say.number(number)), tone="bad") for count, number in counts if number]
     time = milliseconds_cell(point[estimator].number, say)
     return Cell(time.text, tone=time.tone, notes=tuple(notes))
 

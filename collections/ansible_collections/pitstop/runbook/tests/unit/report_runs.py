@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs as they end in life, as the evidence they leave: file name without .json to content."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import PHASE_OF, Run, to_json, write_whole
+
+Files = dict[str, dict[str, Any]]
+
+CONTACTS = {
+    "DBA": "Ada Lorenzo, +00 000 001",
+    "DevOps": "Brook Ito, +00 000 002",
+    "Lead developer": "Cruz Vega, +00 000 003",
+}
+_START = datetime(2026, 11, 24, 6, 5, 35, tzinfo=UTC)
+_MINUTES = {
+    "preflight": (0, 0.1),
+    "backup": (0.1, 1.4),
+    "bloat-before": (1.4, 1.5),
+    "plans-before": (1.5, 1.6),
+    "benchmark-before": (1.6, 5.8),
+    "maintenance": (5.8, 7.1),
+    "indexes": (7.1, 8.3),
+    "bloat-after": (8.3, 8.4),
+    "plans-after": (8.4, 8.5),
+    "benchmark-after-db": (8.5, 12.4),
+    "deploy": (12.4, 14.2),
+    "benchmark-after": (14.2, 18.3),
+    "comparison": (18.3, 18.32),
+    "rollback": (18.4, 19.9),
+}
+
+
+def improved() -> Files:
+    """All phases went through, and it became faster; one table was postponed."""
+    return _run(
+        preflight=_preflight(),
+        backup=_backup(),
+        **_database(),
+        **_benchmarks(),
+        comparison=_comparison(),
+        deploy=_deploy(),
+    )
+
+
+def deploy_failed() -> Files:
+    """The release did not become healthy; it was rolled back and reverted, and all of that held."""
+    message = (
+        "Release v43 does not answer as itself. https://invoice-bot.example/health says commit 1f2e3d4 after 120 s. "
+        "Next: heroku logs --app invoice-bot --num 200"
+    )
+    deploy = _deploy()
+    deploy["health"] = {"failed": True, "error": message, "url": "https://invoice-bot.example/health"}
+    undoing = {
+        "release": {"undone": ["Release v42 is live again, as v44"], "left": [], "failed": False},
+        "revert": {
+            "undone": ["Commit 9c1d2e3 is reverted by 77aa10b, on origin and on Heroku"],
+            "left": [],
+            "failed": False,
+        },
+    }
+    files = _run(
+        preflight=_preflight(), backup=_backup(), **_database(), **_benchmarks(), deploy=deploy, rollback=undoing
+    )
+    del files["benchmark-after"]
+    return _failed(files, 3, "health | Wait until the app answers as the new release", message)
+
+
+def partly_undone() -> Files:
+    """As deploy_failed, but the revert could not be pushed."""
+    files = deploy_failed()
+    files["rollback"]["revert"] = {
+        "undone": [],
+        "left": [
+            "Commit 9c1d2e3 is still on origin/main: somebody pushed after it. Next: git revert 9c1d2e3 && git push"
+        ],
+        "failed": True,
+        "error": "origin refused the push of 77aa10b",
+    }
+    return files
+
+
+def aborted() -> Files:
+    """Preflight found that the database is not to be reached."""
+    message = (
+        "PostgreSQL at owner@db.example:5432/invoices cannot be reached. connection to server failed: timeout expired. "
+        "Next: try it by hand: psql -h db.example -p 5432"
+    )
+    files = _run(preflight={"failed": True, "error": message})
+    return _failed(files, 0, "Prove access to PostgreSQL by using it", message)
+
+
+def database_only() -> Files:
+    """``--tags db``, without a backup, with a waiver; nothing was measured or deployed."""
+    database = _database()
+    files = _run(backup=_waived(), **database)
+    files["run"]["tags"] = ["db"]
+    return files
+
+
+def everything() -> dict[str, Files]:
+    """All of them, by name."""
+    makers = (improved, deploy_failed, partly_undone, aborted, database_only)
+    return {maker.__name__: maker() for maker in makers}
+
+
+def write_run(evidence_dir: Path, files: Files) -> Run:
+    """Put the files where a run's evidence lies."""
+    run = Run(files["run"]["run_id"], files["run"]["app"], evidence_dir / files["run"]["app"] / files["run"]["run_id"])
+    for name, content in files.items():
+        write_whole(run.directory / f"{name}.json", to_json(content))
+    return run
+
+
+def _run(**files: dict[str, Any]) -> Files:
+    named = {name.replace("_", "-"): content for name, content in files.items()}
+    header = {"schema_version": 1, "run_id": "20261124T060535-9f3a", "app": "invoice-bot"}
+    run = {
+        **header,
+        "state": "open",
+        "started_at": _at(0),
+        "by": "ada",
+        "on": "ops-1",
+        "tags": ["all"],
+        "versions": {"ansible_core": "2.21.5", "python": "3.12.1"},
+        "labels": {"round_trip_ms": 10.2},
+    }
+    dated = {
+        name: {**content, **header, "phase": PHASE_OF[name], **_times(name), "failed": content.get("failed", False)}
+        for name, content in named.items()
+    }
+    return {"run": run, **dated}
+
+
+def _failed(files: Files, phase: int, task: str, message: str) -> Files:
+    files["run"]["failure"] = {"phase": phase, "task": task, "message": message, "at": _at(14.2)}
+    return files
+
+
+def _at(minutes: float) -> str:
+    return (_START + timedelta(minutes=minutes)).isoformat(timespec="milliseconds")
+
+
+def _times(name: str) -> dict[str, str]:
+    start, end = _MINUTES[name]
+    return {"started_at": _at(start), "finished_at": _at(end)}
+
+
+def _preflight() -> dict[str, Any]:
+    return {
+        "database": {
+            "server_version": "18.1",
+            "role": "owner",
+            "size_bytes": 812_000_000,
+            "extensions": ["pgstattuple"],
+        }
+    }
+
+
+def _backup() -> dict[str, Any]:
+    return {
+        "method": "heroku",
+        "id": "b012",
+        "taken_at": _at(0.1),
+        "file": "/srv/pitstop/backups/invoice-bot/b012.dump",
+        "size_bytes": 143_818_752,
+        "seconds": 71.3,
+        "verdict": "succeeded",
+        "proof": "list",
+        "entries": 214,
+        "waiver": None,
+    }
+
+
+def _waived() -> dict[str, Any]:
+    waiver = "a fresh copy of production, made this morning"
+    return {
+        "method": "waived",
+        "id": None,
+        "taken_at": _at(0.1),
+        "verdict": "waived",
+        "proof": "none",
+        "waiver": waiver,
+    }
+
+
+def _bloat(name: str, total: int, wasted: int, method: str = "pgstattuple") -> dict[str, Any]:
+    percent = round(100 * wasted / total, 1)
+    return {"name": name, "total_bytes": total, "wasted_bytes": wasted, "wasted_percent": percent, "method": method}
+
+
+def _repair(name: str, remedy: str, reason: str, before: int, after: int, **more: Any) -> dict[str, Any]:
+    base = {"name": name, "remedy": remedy, "reason": reason, "size_before_bytes": before, "size_after_bytes": after}
+    measured = {
+        "got_back_bytes": before - after,
+        "seconds": 0.0,
+        "longest_stall_ms": 0.0,
+        "attempts": 1,
+        "blocker": None,
+    }
+    return {**base, **measured, "statements": [], **more}
+
+
+def _database() -> dict[str, dict[str, Any]]:
+    mib = 2**20
+    repairs = [
+        _repair(
+            "public.tenant_folios",
+            "vacuum_full",
+            "118.0 MiB of 119.5 MiB is waste (99 %, pgstattuple); a rewrite locks it for about 0.1 s",
+            125_304_832,
+            1_572_864,
+            seconds=0.41,
+            longest_stall_ms=38.2,
+            statements=["VACUUM (FULL, ANALYZE) public.tenant_folios", "VACUUM public.tenant_folios"],
+        ),
+        _repair(
+            "public.user_sessions",
+            "vacuum",
+            "41.2 MiB is dead, but most of it will be used again (22 %, pgstattuple)",
+            190 * mib,
+            190 * mib,
+            seconds=2.86,
+            statements=["VACUUM (ANALYZE, TRUNCATE false) public.user_sessions"],
+        ),
+        _repair(
+            "public.tenant_invoices",
+            "postponed",
+            "a transaction of 312 s is open, so a rewrite would copy the dead rows as well",
+            402 * mib,
+            402 * mib,
+            attempts=30,
+            blocker="pid 4711, report@analytics, idle in transaction",
+        ),
+        _repair("public.tenant_customers", "nothing", "waste of 0.2 MiB is below 1.0 MiB", 12 * mib, 12 * mib),
+    ]
+    before = [_bloat(r["name"], r["size_before_bytes"], r["got_back_bytes"] or 210_000) for r in repairs]
+    after = [_bloat(r["name"], r["size_after_bytes"], 120_000, "pgstattuple_approx") for r in repairs]
+    changes = [
+        {
+            "table": "public.tenant_folios",
+            "parameter": "autovacuum_vacuum_scale_factor",
+            "before": None,
+            "after": "0.01",
+        },
+        {
+            "table": "public.tenant_folios",
+            "parameter": "autovacuum_analyze_scale_factor",
+            "before": "0.1",
+            "after": "0.005",
+        },
+    ]
+    return {
+        "bloat_before": {"tables": before},
+        "bloat_after": {"tables": after},
+        "maintenance": {"tables": {"tables": repairs}, "parameters": {"changes": changes}},
+        "indexes": {"indexes": _indexes(), "unused": [{"name": "idx_old", "reason": "no scan in 90 days, 18.0 MiB"}]},
+        "plans_before": {"statements": [_plan(False, "it reads the table sequentially", ["Seq Scan"], [], 5210)]},
+        "plans_after": {"statements": [_plan(True, "", ["Update", "Index Scan"], ["tenant_folios_pkey"], 4)]},
+    }
+
+
+def _indexes() -> list[dict[str, Any]]:
+    search = "(tenant_id, legal_name text_pattern_ops)"
+    return [
+        {
+            "name": "idx_tenant_customer_search",
+            "table": "public.tenant_customers",
+            "found": "invalid",
+            "action": "replace",
+            "definition": f"CREATE INDEX idx_tenant_customer_search ON public.tenant_customers USING btree {search}",
+            "seconds": 12.4,
+            "size_bytes": 3_145_728,
+        },
+        {
+            "name": "idx_tenant_invoice_list",
+            "table": "public.tenant_invoices",
+            "found": "valid_same",
+            "action": "none",
+            "definition": "CREATE INDEX idx_tenant_invoice_list ON public.tenant_invoices (tenant_id, created_at DESC)",
+            "seconds": 0.0,
+            "size_bytes": 28_311_552,
+        },
+    ]
+
+
+def _plan(met: bool, why: str, nodes: list[str], indexes: list[str], buffers: int) -> dict[str, Any]:
+    expectation = "uses an index of tenant_folios"
+    used = {"nodes": nodes, "indexes": indexes, "shared_buffers": buffers}
+    return {"name": "next_folio", "expectation": expectation, "met": met, "why": why, **used}
+
+
+_MEDIANS = {
+    "getNextFolio": (3412.0, 61.2, 48.7),
+    "getUserState_cold": (912.0, 655.0, 402.0),
+    "findCustomer": (1480.0, 92.4, 88.1),
+    "getFacturapiClient": (640.2, 633.0, 645.9),
+}
+
+
+def _point(median: float, duplicates: int = 0) -> dict[str, Any]:
+    spread = {"mean": median * 1.02, "median": median, "p95": median * 1.31}
+    return {**spread, "iterations": 40, "failed": 0, "duplicates": duplicates}
+
+
+def _benchmarks() -> dict[str, dict[str, Any]]:
+    names = ("benchmark_before", "benchmark_after_db", "benchmark_after")
+    return {
+        name: {
+            "metrics": [{"name": metric, "probe": "team", **_point(times[place])} for metric, times in _MEDIANS.items()]
+        }
+        for place, name in enumerate(names)
+    }
+
+
+def _judged(before: float, after: float, verdict: str, why: str = "") -> dict[str, Any]:
+    change = 100 * (after / before - 1)
+    interval = [100 * (factor * after / before - 1) for factor in (0.97, 1.03)]
+    return {
+        "verdict": verdict,
+        "why": why,
+        "change_percent": change,
+        "interval_percent": interval,
+        "estimator": "median",
+    }
+
+
+def _comparison() -> dict[str, Any]:
+    inconclusive = "the change is -1 to +3 % with 95 % certainty; chance and this machine's noise of 5 % may explain it"
+    metrics = []
+    for name, (before, after_db, after) in _MEDIANS.items():
+        verdict = "inconclusive" if name == "getFacturapiClient" else "improved"
+        found = "improved" if name == "getNextFolio" else None
+        why = "duplicates 9 → 0" if found else inconclusive
+        points = {"before": _point(before, 9 if found else 0), "after_db": _point(after_db), "after": _point(after)}
+        metrics.append(
+            {"name": name, "probe": "team", **points, **_judged(before, after, verdict, why), "correctness": found}
+        )
+    before, after_db, after = (sum(times[place] for times in _MEDIANS.values()) for place in range(3))
+    parts = {"by_database": _judged(before, after_db, "improved"), "by_deploy": _judged(after_db, after, "improved")}
+    total = {
+        "probe": "team",
+        "before": before,
+        "after_db": after_db,
+        "after": after,
+        **_judged(before, after, "improved"),
+        **parts,
+    }
+    goals = [
+        {
+            "metric": "getNextFolio",
+            "probe": "team",
+            "goal": "at most 50.0 ms",
+            "value": 48.7,
+            "reached": "48.7 ms",
+            "met": True,
+        },
+        {
+            "metric": "total",
+            "probe": "team",
+            "goal": "at most 1,000 ms",
+            "value": after,
+            "reached": "1,185 ms",
+            "met": False,
+        },
+    ]
+    return {"metrics": metrics, "totals": [total], "goals": goals, "verdict": "improved", "gates": [], "notes": []}
+
+
+def _deploy() -> dict[str, Any]:
+    return {
+        "review": {
+            "live": {"version": 42, "commit": "1f2e3d4c5b6a"},
+            "files": ["src/folios.js", "src/session-cache.js"],
+            "commits": ["9c1d2e3 Take the next folio in one statement"],
+        },
+        "commit": {"commit": "9c1d2e3f4a5b6c7d"},
+        "release": {"version": 43, "status": "succeeded", "seconds": 64.0},
+        "health": {"url": "https://invoice-bot.example/health", "passes": 3, "seconds": 9.1},
+    }
