@@ -20,6 +20,19 @@ GOODBYE_SECONDS = 1
 """How long open requests, log tails above all, may hold up the end."""
 
 
+class Server(uvicorn.Server):
+    """Ends the streams of the platform before it waits for open requests."""
+
+    def __init__(self, config: uvicorn.Config, heroku: Heroku) -> None:
+        super().__init__(config)
+        self._heroku = heroku
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Hang up, then shut down as uvicorn does."""
+        self._heroku.hang_up()
+        await super().shutdown(sockets)
+
+
 def main() -> None:
     """Serve in the foreground until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.heroku", description="A local Heroku on loopback.")
@@ -35,14 +48,15 @@ def run(state_dir: Path, port: int, router_port: int) -> None:
     """Serve the state in a folder on two ports of loopback."""
     os.umask(0o077)
     sockets = [listen(port), listen(router_port)]
+    heroku = Heroku(state_dir)
     config = uvicorn.Config(
-        application(Heroku(state_dir), router_port),
+        application(heroku, router_port),
         http=front.protocol(tls.context(state_dir)),
         h11_max_incomplete_event_size=HEADER_BYTES,
         timeout_graceful_shutdown=GOODBYE_SECONDS,
         log_level="warning",
     )
-    uvicorn.Server(config).run(sockets=sockets)
+    Server(config, heroku).run(sockets=sockets)
 
 
 def listen(port: int) -> socket.socket:

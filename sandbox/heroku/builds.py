@@ -66,6 +66,12 @@ class Builds:
         task = self._running.get(build.id)
         return bool(task and task.cancel())
 
+    async def stop_all(self) -> None:
+        """Cancel the builds that run; they have failed."""
+        for task in self._running.values():
+            task.cancel()
+        await asyncio.gather(*self._running.values())
+
     def fail_interrupted(self) -> None:
         """After a start of the server: a build that was running then has failed."""
         for app in self._store.state.apps:
@@ -113,6 +119,7 @@ class Builds:
             build.updated_at = now()
             self._store.save()
             self._outputs.close(build.output_id)
+            del self._running[build.id]
 
     async def _make_slug(self, app: App, build: Build, tarball: Path) -> None:
         slug_id = new_id()

@@ -52,7 +52,13 @@ class Heroku:
             await git_repositories.ensure(self.state_dir, app)
         self.dynos.start_all(self.apps)
 
+    def hang_up(self) -> None:
+        """End all streams, so that those who follow them do not hold up the server's end."""
+        for log in self.logs.values():
+            log.close()
+        self.outputs.close_all()
+
     async def stop(self) -> None:
         """End every process of the platform, and keep the state."""
-        await asyncio.gather(self.dynos.stop_all(), self.backups.stop_all())
+        await asyncio.gather(self.builds.stop_all(), self.dynos.stop_all(), self.backups.stop_all())
         self.store.save()

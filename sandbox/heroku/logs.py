@@ -53,6 +53,7 @@ class LogBook:
         self.lines: deque[Line] = deque(_read(file), maxlen=KEPT_LINES)
         self._file = file
         self._signal = Signal()
+        self._closed = False
         file.write_text("".join(f"{line}\n" for line in self.lines))
 
     def write(self, source: str, process: str, text: str) -> None:
@@ -74,9 +75,14 @@ class LogBook:
         found = [line for line in self.lines if wanted.accepts(line)]
         return found[-count:] if count else []
 
+    def close(self) -> None:
+        """End all followers: the server is about to stop. Lines can still be written."""
+        self._closed = True
+        self._signal.fire()
+
     async def follow(self, after: int, wanted: Filter) -> AsyncIterator[Line]:
-        """Every wanted line with an id above ``after``, for ever."""
-        while True:
+        """Every wanted line with an id above ``after``, until the log is closed."""
+        while not self._closed:
             fresh = [line for line in self.lines if line.id > after]
             if not fresh:
                 await self._signal.wait()

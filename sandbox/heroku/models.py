@@ -144,7 +144,6 @@ class App:
     database: Database | None = None
     formation: dict[str, Process] = field(default_factory=dict)
     maintenance: bool = False
-    preboot: bool = False
     current_release_id: str | None = None
     releases: list[Release] = field(default_factory=list)
     slugs: dict[str, Slug] = field(default_factory=dict)

@@ -210,11 +210,10 @@ async def features(request: Request) -> Response:
 
 
 async def preboot(request: Request) -> Response:
-    """``GET`` and ``PATCH /apps/A/features/preboot``."""
+    """``GET`` and ``PATCH /apps/A/features/preboot``: it is off, and stays off."""
     app = find_app(request)
-    if request.method == "PATCH":
-        app.preboot = bool((await json_body(request)).get("enabled"))
-        platform(request).store.save()
+    if request.method == "PATCH" and (await json_body(request)).get("enabled"):
+        raise invalid("The sandbox has no preboot: its old dynos always stop before the new ones start.")
     return JSONResponse(views(request).preboot(app))
 
 

@@ -81,10 +81,12 @@ class Releases:
         self._make_current(app, release)
 
     def _make_current(self, app: App, release: Release) -> None:
+        """Run a release, unless a newer one got there first while its command ran."""
         self._logs[app.id].api(f"Release v{release.version} created by user {self._user}")
-        app.current_release_id = release.id
-        self._dynos.restart(app)
-        self._dynos.scale(app)
+        if app.current is None or app.current.version < release.version:
+            app.current_release_id = release.id
+            self._dynos.restart(app)
+            self._dynos.scale(app)
 
     def _fail(self, app: App, release: Release) -> None:
         release.status, release.updated_at = "failed", now()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sandbox.heroku.config import AppConfig
 from sandbox.heroku.models import App, Database, Process, Release, State, revive
@@ -25,7 +25,7 @@ class Store:
 
     def __init__(self, state_dir: Path) -> None:
         self._file = state_dir / "heroku.json"
-        self.state: State = revive(State, json.loads(self._file.read_text())) if self._file.exists() else State()
+        self.state = _read(self._file) if self._file.exists() else State()
 
     def save(self) -> None:
         """Write the whole state."""
@@ -45,6 +45,16 @@ class Store:
             if self.app(config.name) is None:
                 self.state.apps.append(_create(config))
         self.save()
+
+
+def _read(file: Path) -> State:
+    try:
+        return cast(State, revive(State, json.loads(file.read_text())))
+    except (ValueError, KeyError, TypeError) as error:
+        raise SystemExit(
+            f"{file} was not written by this version of the sandbox ({error!r}). Begin anew: remove {file.parent}, "
+            "or run python -m sandbox up --fresh."
+        ) from None
 
 
 def _create(config: AppConfig) -> App:

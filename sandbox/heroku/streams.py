@@ -53,6 +53,11 @@ class Outputs:
         self._open.discard(output_id)
         self._signal.fire()
 
+    def close_all(self) -> None:
+        """End every stream: the server is about to stop."""
+        self._open.clear()
+        self._signal.fire()
+
     def exists(self, output_id: str) -> bool:
         """Whether there is such a stream."""
         return self._file(output_id).exists()

@@ -186,13 +186,13 @@ class Views:
         }
 
     def preboot(self, app: App) -> Json:
-        """The one feature an app has here."""
+        """The one feature that the sandbox knows of; it cannot be enabled."""
         return {
             "id": app.id,
             "name": "preboot",
             "description": "Start new web dynos before the old ones are stopped.",
             "doc_url": "https://devcenter.heroku.com/articles/preboot",
-            "enabled": app.preboot,
+            "enabled": False,
             "state": "general",
             "created_at": app.created_at,
             "updated_at": app.updated_at,
