@@ -32,7 +32,7 @@ function createApp({ secret }) {
 }
 
 async function route(request, secret) {
-  const { pathname } = new URL(request.url, 'http://bot');
+  const pathname = request.url.split('?')[0].replace(/^\/+/, '/');
   if (request.method === 'GET' && pathname === '/health') {
     return health();
   }
