@@ -19,18 +19,19 @@ function readOptions() {
       url: { type: 'string' },
       updates: { type: 'string', default: '80' },
       clients: { type: 'string', default: '8' },
+      phase: { type: 'string', default: 'probe' },
       out: { type: 'string', default: '-' },
     },
   });
   const updates = Number(values.updates);
   const clients = Number(values.clients);
   if (!values.url || !(updates >= 1) || !(clients >= 1 && clients <= CHATS)) {
-    throw new Error(`usage: node scripts/probe-bot.js --url URL [--updates 80] [--clients 8 (at most ${CHATS})] [--out FILE|-]`);
+    throw new Error(`usage: node scripts/probe-bot.js --url URL [--updates 80] [--clients 8 (at most ${CHATS})] [--phase before|after] [--out FILE|-]`);
   }
   if (!process.env.WEBHOOK_SECRET) {
     throw new Error('WEBHOOK_SECRET is not set; set it to the value of the app that is probed');
   }
-  return { url: values.url, updates, clients, out: values.out };
+  return { url: values.url, updates, clients, phase: values.phase.toUpperCase(), out: values.out };
 }
 
 function chatUpdate(number, client) {
@@ -106,7 +107,7 @@ async function main() {
   const options = readOptions();
   const result = await probe(options);
   const report = {
-    phase: 'PROBE',
+    phase: options.phase,
     timestamp: new Date().toISOString(),
     environment: process.env.NODE_ENV || 'development',
     results: [result],
