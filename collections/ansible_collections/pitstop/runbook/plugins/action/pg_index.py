@@ -15,6 +15,7 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._index_catalogue i
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database, database_errors
 
+
 class ActionModule(Operation):
     spec = ARGUMENT_SPEC
 

@@ -45,7 +45,7 @@ class ActionModule(Operation):
                         database.execute(statement)
                 done += differing
         diff = {
-            "before": "".join(f"{c['table']}.{c['parameter']} = {c['before']}\n" for c in done),
+            "before": "".join(f"{c['table']}.{c['parameter']} = {c['before'] or 'not set'}\n" for c in done),
             "after": "".join(f"{c['table']}.{c['parameter']} = {c['after']}\n" for c in done),
         }
         return {"changed": bool(done), "changes": done, "diff": diff}

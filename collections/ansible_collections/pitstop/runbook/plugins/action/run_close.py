@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible_collections.pitstop.runbook.plugins.module_utils import _run
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
+from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import Run
 from ansible_collections.pitstop.runbook.plugins.modules.run_close import ARGUMENT_SPEC
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
 
@@ -23,9 +24,9 @@ class ActionModule(Operation):
         result = {"state": outcome.state, "undone": outcome.undone, "left": outcome.left}
         if not outcome.reached_goal:
             raise PitstopError(f"The run {run.id} missed its goal: {outcome.state}", partial=result)
-        return {"changed": outcome.state != "open" and not run.check, **result}
+        return result
 
-    def _say_ending(self, run: _run.Run, outcome: _run.Outcome, verdict: str | None) -> None:
+    def _say_ending(self, run: Run, outcome: _run.Outcome, verdict: str | None) -> None:
         if run.check:
             self.say("check: nothing was changed; the lines above are what a real run would do")
         if verdict and outcome.reached_goal:

@@ -29,7 +29,7 @@ class ActionModule(Operation):
             run = _run.open_run(evidence_dir, app, self._facts())
         self.say(f"run {run.id}: {'joined' if opened else 'opened'}, evidence in {run.directory}")
         fact = {"id": run.id, "app": app, "directory": str(run.directory), "check": run.check, "joined": bool(opened)}
-        return {"changed": not opened and not self.check, "run": fact}
+        return {"run": fact}
 
     def _facts(self) -> dict[str, Any]:
         return {

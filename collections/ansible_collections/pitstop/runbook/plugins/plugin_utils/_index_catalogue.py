@@ -33,7 +33,7 @@ SELECT quote_ident(n.nspname) AS schema,
 
 
 def plan_declared(database: Database, declared: DeclaredIndex) -> IndexPlan:
-    """Read what is there and plan. Raises PitstopError for an unknown table, a bad column, or a name in use elsewhere."""
+    """Read what is there and plan. Raises PitstopError for an unknown table, a bad column, or a name in use."""
     table = read_table(database, declared.table)
     place = database.row(SCHEMA_SQL, (declared.name, table["oid"]))
     if place["taken_by"]:

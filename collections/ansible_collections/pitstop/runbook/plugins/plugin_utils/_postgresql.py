@@ -98,8 +98,8 @@ class Database:
                 self.execute("ROLLBACK")
 
     def quoted(self, identifier: str) -> str:
-        """``identifier`` as PostgreSQL's quote_ident writes it."""
-        return str(psycopg2.extensions.quote_ident(identifier, self.connection))
+        """``identifier`` as PostgreSQL's quote_ident writes it: quoted only where it has to be."""
+        return str(self.row("SELECT quote_ident(%s) AS quoted", (identifier,))["quoted"])
 
 
 @contextmanager
