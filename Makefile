@@ -86,7 +86,7 @@ docs: $(READY)-test ## Write the option tables of the roles' READMEs anew
 clean: ## Stop every process and remove every file that make made
 	@if [ -x .venv/bin/python ]; then python -m sandbox clean; fi
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
-	rm -rf .ansible .cache .hypothesis .tools .venv
+	rm -rf .ansible .cache .hypothesis .pytest_cache .tools .venv
 
 $(READY)-%: $(LOCKED)
 	@scripts/setup $*
