@@ -7,4 +7,8 @@ from pathlib import Path
 
 from ansible.plugins.loader import init_plugin_loader
 
+from tests.machine import pytest_runtest_setup, pytest_terminal_summary
+
+__all__ = ["pytest_runtest_setup", "pytest_terminal_summary"]
+
 init_plugin_loader([str(Path(__file__).parents[1] / "collections")])

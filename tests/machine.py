@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What some tests need of the machine and `make` cannot install: a container engine, a browser.
+
+``@pytest.mark.needs("container engine")`` or ``needs("browser")`` marks such a test. Where the machine lacks the thing
+the test is not run, and the last lines say so with the command that mends it. On CI (``CI`` set) it fails instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+POSTGRES_IMAGE = os.environ.get("PITSTOP_POSTGRES_IMAGE") or "docker.io/library/postgres:17"
+PULL_TIMEOUT_S = 300
+CACHED_BROWSERS = Path(__file__).parents[1] / ".cache" / "playwright"
+
+
+@cache
+def container_engine() -> str | None:
+    """The first of podman and docker that really runs the scenarios' image; to be installed is not enough."""
+    return next((engine for engine in ("podman", "docker") if shutil.which(engine) and _runs_image(engine)), None)
+
+
+def _runs_image(engine: str) -> bool:
+    command = [engine, "run", "--rm", "--entrypoint=", POSTGRES_IMAGE, "true"]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=PULL_TIMEOUT_S, check=False).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+@cache
+def browser() -> str | None:
+    """The Chromium of the machine, else the one that `scripts/setup test` fetched."""
+    installed = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+    fetched = sorted(
+        str(path) for name in ("chrome", "Chromium") for path in CACHED_BROWSERS.glob(f"chromium-*/*/{name}")
+    )
+    return next((path for path in (*installed, *fetched) if path), None)
+
+
+@dataclass(frozen=True)
+class Need:
+    """A thing a test may need: how to find it, and how a person installs it."""
+
+    find: Callable[[], str | None]
+    remedy: str
+
+
+NEEDS = {
+    "browser": Need(browser, "apt-get install chromium"),
+    "container engine": Need(container_engine, f"apt-get install podman, then: podman pull {POSTGRES_IMAGE}"),
+}
+
+_not_run: dict[str, list[str]] = {}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Run a marked test only where its needs are met."""
+    for marker in item.iter_markers("needs"):
+        for name in marker.args:
+            need = NEEDS[name]
+            if need.find():
+                continue
+            if os.environ.get("CI"):
+                pytest.fail(f"CI has no {name}. Next: {need.remedy}", pytrace=False)
+            _not_run.setdefault(name, []).append(item.nodeid)
+            pytest.skip(f"no {name}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end, where it is seen, what this machine could not prove."""
+    for name, tests in _not_run.items():
+        terminalreporter.section(f"NOT RUN: {len(tests)} for want of a {name}", sep="!", red=True, bold=True)
+        terminalreporter.line(f"To run them: {NEEDS[name].remedy}")
