@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation and options of the operation; the work is in the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: git_revert
+short_description: Revert the commits that the run has deployed
+description:
+  - One commit reverts them all, merge commits too; the tree is then the one that was live before, or nothing is changed.
+  - Does nothing when the tree is that one already, and refuses when somebody has committed on top.
+author: The Pitstop maintainers (@pitstop)
+options:
+  repository:
+    description: "The app's git checkout."
+    type: path
+    required: true
+extends_documentation_fragment:
+  - pitstop.runbook.run
+attributes:
+  check_mode:
+    support: full
+    description: Says the git commands.
+"""
+
+EXAMPLES = r"""
+- name: Revert the deployed commits
+  pitstop.runbook.git_revert:
+    repository: /srv/invoice-bot
+    evidence: rollback.revert
+"""
+
+RETURN = r"""
+commit:
+  description: HEAD afterwards.
+  returned: always
+  type: str
+reverted:
+  description: The reverted commits, newest first.
+  returned: always
+  type: list
+  elements: str
+undone:
+  description: What was undone, a sentence each.
+  returned: always
+  type: list
+  elements: str
+left:
+  description: What could not be undone, a sentence each.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible_collections.pitstop.runbook.plugins.module_utils._args import Spec
+from ansible_collections.pitstop.runbook.plugins.module_utils._documented import action_only
+
+ARGUMENT_SPEC: Spec = {"repository": {"type": "path", "required": True}}
+
+
+if __name__ == "__main__":
+    action_only(ARGUMENT_SPEC)

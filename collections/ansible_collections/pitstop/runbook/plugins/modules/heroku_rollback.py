@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation and options of the operation; the work is in the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: heroku_rollback
+short_description: Bring back the release that was live before the run's deploy
+description:
+  - Makes a new release of the old slug, waits until it has succeeded and the dynos are up on it.
+  - Does nothing when the old code is live already, and refuses when somebody else has released meanwhile.
+author: The Pitstop maintainers (@pitstop)
+options:
+  force:
+    description: Bring the old release back although somebody else has released meanwhile.
+    type: bool
+    default: false
+  timeout:
+    description: Seconds for the release command.
+    type: int
+    default: 3600
+  dynos_timeout:
+    description: Seconds for the web dynos to come up.
+    type: int
+    default: 180
+extends_documentation_fragment:
+  - pitstop.runbook.heroku
+  - pitstop.runbook.run
+attributes:
+  check_mode:
+    support: full
+    description: Says the call.
+"""
+
+EXAMPLES = r"""
+- name: Bring the old release back
+  pitstop.runbook.heroku_rollback:
+    evidence: rollback.release
+"""
+
+RETURN = r"""
+version:
+  description: The version that serves the old code now.
+  returned: always
+  type: int
+of_version:
+  description: The version that was live before the deploy.
+  returned: always
+  type: int
+undone:
+  description: What was undone, a sentence each.
+  returned: always
+  type: list
+  elements: str
+left:
+  description: What could not be undone, a sentence each.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible_collections.pitstop.runbook.plugins.module_utils._args import HEROKU, Spec
+from ansible_collections.pitstop.runbook.plugins.module_utils._documented import action_only
+
+ARGUMENT_SPEC: Spec = {
+    **HEROKU,
+    "force": {"type": "bool", "default": False},
+    "timeout": {"type": "int", "default": 3600},
+    "dynos_timeout": {"type": "int", "default": 180},
+}
+
+
+if __name__ == "__main__":
+    action_only(ARGUMENT_SPEC)
