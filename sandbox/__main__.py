@@ -18,6 +18,8 @@ from sandbox.lifecycle import Sandbox
 from sandbox.lock import exclusive
 from sandbox.paths import Paths
 
+LARGEST_DISTANCE = 10_000
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
@@ -100,9 +102,12 @@ def _existing(paths: Paths) -> Sandbox:
 
 
 def _distance(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 10_000:
-        raise ValueError(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= LARGEST_DISTANCE:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of milliseconds from 0 to {LARGEST_DISTANCE}")
     return value
 
 

@@ -55,7 +55,6 @@ class Sandbox:
 
     def up(self, *, fresh: bool = False) -> None:
         """Make and start what is missing; `fresh` begins the app's first day anew."""
-        self.paths.state.unlink(missing_ok=True)
         cluster = self.cluster
         with _step("PostgreSQL"):
             cluster.initialise()
@@ -148,6 +147,7 @@ class Sandbox:
             self.heroku.wait_for_release(repository.deploy(self.paths, token))
 
     def _forget_app(self) -> None:
+        self.paths.state.unlink(missing_ok=True)
         self.heroku.stop()
         database.drop_database(self.cluster)
         self._remove_app_files()
