@@ -67,7 +67,7 @@ def deploy_failed() -> Files:
         preflight=_preflight(), backup=_backup(), **_database(), **_benchmarks(), deploy=deploy, rollback=undoing
     )
     del files["benchmark-after"]
-    return _failed(files, 3, "health | Wait until the app answers as the new release", message)
+    return _failed(files, 3, "health | Wait until the app answers as the new release", message, 14.2)
 
 
 def partly_undone() -> Files:
@@ -91,7 +91,7 @@ def aborted() -> Files:
         "Next: try it by hand: psql -h db.example -p 5432"
     )
     files = _run(preflight={"failed": True, "error": message})
-    return _failed(files, 0, "Prove access to PostgreSQL by using it", message)
+    return _failed(files, 0, "Prove access to PostgreSQL by using it", message, 0.1)
 
 
 def database_only() -> Files:
@@ -136,8 +136,8 @@ def _run(**files: dict[str, Any]) -> Files:
     return {"run": run, **dated}
 
 
-def _failed(files: Files, phase: int, task: str, message: str) -> Files:
-    files["run"]["failure"] = {"phase": phase, "task": task, "message": message, "at": _at(14.2)}
+def _failed(files: Files, phase: int, task: str, message: str, minute: float) -> Files:
+    files["run"]["failure"] = {"phase": phase, "task": task, "message": message, "at": _at(minute)}
     return files
 
 
@@ -265,25 +265,28 @@ def _database() -> dict[str, dict[str, Any]]:
 
 
 def _indexes() -> list[dict[str, Any]]:
-    search = "(tenant_id, legal_name text_pattern_ops)"
+    columns = "(tenant_id, legal_name text_pattern_ops)"
+    search = f"CREATE INDEX CONCURRENTLY idx_tenant_customer_search ON public.tenant_customers {columns}"
     return [
         {
             "name": "idx_tenant_customer_search",
             "table": "public.tenant_customers",
             "found": "invalid",
-            "action": "replace",
-            "definition": f"CREATE INDEX idx_tenant_customer_search ON public.tenant_customers USING btree {search}",
+            "action": "create",
+            "reason": "an invalid one is left of a failed build",
+            "statements": ["DROP INDEX CONCURRENTLY public.idx_tenant_customer_search", search],
+            "same_as": None,
             "seconds": 12.4,
-            "size_bytes": 3_145_728,
         },
         {
             "name": "idx_tenant_invoice_list",
             "table": "public.tenant_invoices",
             "found": "valid_same",
             "action": "none",
-            "definition": "CREATE INDEX idx_tenant_invoice_list ON public.tenant_invoices (tenant_id, created_at DESC)",
+            "reason": "is there, valid and as declared",
+            "statements": [],
+            "same_as": None,
             "seconds": 0.0,
-            "size_bytes": 28_311_552,
         },
     ]
 
@@ -355,6 +358,7 @@ def _comparison() -> dict[str, Any]:
             "metric": "getNextFolio",
             "probe": "team",
             "goal": "at most 50.0 ms",
+            "max_ms": 50.0,
             "value": 48.7,
             "reached": "48.7 ms",
             "met": True,

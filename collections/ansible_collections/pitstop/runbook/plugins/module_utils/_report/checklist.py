@@ -84,7 +84,7 @@ def _backup(evidence: Evidence, say: Language) -> Finding:
 
 def _measured(name: str) -> Callable[[Evidence, Language], Finding]:
     def judge(evidence: Evidence, _say: Language) -> Finding:
-        return ("done" if evidence[name]["metrics"].records() else "not_done"), None
+        return ("done" if evidence[name]["metrics"].records() else "not_asked"), None
 
     return judge
 
@@ -95,7 +95,7 @@ def _database(evidence: Evidence, say: Language) -> Finding:
     if postponed:
         return "not_done", Cell(say("check_note.postponed", tables=say.enumeration(postponed)))
     if not done:
-        return "not_done", None
+        return "not_asked", None
     idle = all(table["remedy"].text == "nothing" for table in done)
     return "done", Cell(say("check_note.nothing")) if idle else None
 
@@ -105,15 +105,11 @@ def _indexes(evidence: Evidence, say: Language) -> Finding:
     missing = [
         index["name"].text
         for index in declared
-        if index["found"].text not in _IN_PLACE and index["action"].text not in _PUT_IN_PLACE
+        if index["action"].text == "none" and index["found"].text not in ("valid_same", "absent")
     ]
     if missing:
         return "not_done", Cell(say("check_note.missing", indexes=say.enumeration(missing)))
-    return ("done" if declared else "not_done"), None
-
-
-_IN_PLACE = ("valid_same", "same_under_other_name")
-_PUT_IN_PLACE = ("create", "replace", "drop")
+    return ("done" if declared else "not_asked"), None
 
 
 def _deploy(evidence: Evidence, say: Language) -> Finding:

@@ -52,7 +52,7 @@ def steps_of(evidence: Evidence) -> list[str]:
 
 
 def timeline(evidence: Evidence, say: Language) -> Section | None:
-    """A row for each phase, and one for the undoing where there was one."""
+    """A row for each phase that was asked for, and one for the undoing where there was one."""
     steps = steps_of(evidence)
     whole = stretch_of(evidence, steps)
     if whole is None:
@@ -60,6 +60,7 @@ def timeline(evidence: Evidence, say: Language) -> Section | None:
     groups = [
         (say("outcome.phase_value", n=phase, name=say(f"phase.{phase}")).capitalize(), _steps_in(phase, steps))
         for phase in range(len(PHASES) - 1)
+        if "all" in evidence.tags or _steps_in(phase, steps)
     ]
     if UNDOING in steps:
         groups.append((say("timeline.undoing"), [UNDOING]))
@@ -106,8 +107,9 @@ def provenance(evidence: Evidence, say: Language) -> Section:
     started = run["started_at"].moment
     by = say("provenance.by_value", by=run["by"].text, on=run["on"].text) if run["by"] and run["on"] else run["by"].text
     asked = say("provenance.everything") if "all" in evidence.tags else ", ".join(evidence.tags)
-    round_trip = run["labels"]["round_trip_ms"].number
-    server = evidence["preflight"]["database"]["server_version"].text
+    settings = evidence["benchmark-before"]["settings"]
+    round_trip = (run["labels"]["round_trip_ms"] or settings["round_trip_ms"]).number
+    server = (evidence["preflight"]["database"]["server_version"] or settings["server_version"]).text
     pairs = [
         (say("provenance.run"), code_cell(run["run_id"].text)),
         (say("provenance.app"), code_cell(run["app"].text)),
@@ -128,7 +130,7 @@ def provenance(evidence: Evidence, say: Language) -> Section:
             Row((Cell(name, code=True, href=name), code_cell(value))) for name, value in sorted(evidence.hashes.items())
         )
         headings = (Column(say("provenance.file")), Column(say("provenance.hash")))
-        blocks.append(Table(say("provenance.hashes"), headings, rows))
+        blocks.append(Table(say("provenance.hashes"), headings, rows, heading=say("provenance.hashes")))
     return Section("provenance", say("provenance"), tuple(blocks))
 
 
@@ -137,9 +139,9 @@ def contacts(people: dict[str, str], say: Language) -> Section | None:
     return Section("contacts", say("contacts"), (contact_facts(people),)) if people else None
 
 
-def contact_facts(people: dict[str, str]) -> Facts:
+def contact_facts(people: dict[str, str], heading: str = "") -> Facts:
     """Roles with their people."""
-    return Facts(tuple((role, Cell(person)) for role, person in people.items()))
+    return Facts(tuple((role, Cell(person)) for role, person in people.items()), heading)
 
 
 def _steps_in(phase: int, steps: list[str]) -> list[str]:
@@ -160,7 +162,7 @@ def _phase_row(label: str, names: list[str], whole: Stretch, evidence: Evidence,
             Cell(say.time(taken.start)),
             Cell(say.duration(taken.seconds)),
             Cell("", tone=tone, span=span),
-            Cell(" · ".join(_step_text(name, evidence, say) for name in names), tone="bad" if failed else ""),
+            Cell(", ".join(_step_text(name, evidence, say) for name in names), tone="bad" if failed else ""),
         )
     )
 

@@ -69,13 +69,12 @@ def indexes(evidence: Evidence, say: Language) -> Section | None:
     if declared:
         rows = tuple(_index_row(index, say) for index in declared)
         headings = (
-            *columns(say, "indexes.index", "indexes.table", "indexes.found", "indexes.action"),
-            *columns(say, "indexes.size", "indexes.seconds", numeric=True),
+            *columns(say, "indexes.index", "indexes.table", "indexes.found", "indexes.action", "indexes.why"),
+            *columns(say, "indexes.seconds", numeric=True),
         )
         blocks.append(Table(say("indexes.caption"), headings, rows))
-        blocks += code_blocks(
-            say("indexes.definitions"), filter(None, (index["definition"].text for index in declared))
-        )
+        statements = (statement for index in declared for statement in index["statements"].texts)
+        blocks += code_blocks(say("statements"), (f"{statement};" for statement in statements))
     blocks += failure_of(evidence, "indexes", say)
     return Section("indexes", say("indexes"), tuple(blocks)) if blocks else None
 
@@ -174,8 +173,8 @@ def _repair_total(done: Sequence[Fact], say: Language) -> Row:
     return Row(
         (
             Cell(say("tables.total")),
-            EMPTY,
-            EMPTY,
+            Cell(""),
+            Cell(""),
             _size_change(total("size_before_bytes"), total("size_after_bytes"), say),
             bytes_cell(total("got_back_bytes"), say),
             seconds_cell(total("seconds"), say),
@@ -203,7 +202,7 @@ def _waste(evidence: Evidence, say: Language) -> Table | None:
             cells += [bytes_cell(new["total_bytes"].number, say), _waste_cell(new, say)]
         method = (new["method"] or old["method"]).text
         rows.append(Row((code_cell(name), *cells, Cell(say.term("bloat_method", method), tone="quiet"))))
-    return Table(say("bloat.caption"), headings, tuple(rows))
+    return Table(say("bloat.caption"), headings, tuple(rows), heading=say("bloat.caption"))
 
 
 def _waste_cell(table: Fact, say: Language) -> Cell:
@@ -221,8 +220,8 @@ def _index_row(index: Fact, say: Language) -> Row:
             code_cell(index["table"].text),
             term_cell("found", index["found"].text, _FOUND_TONES, say),
             term_cell("action", index["action"].text, _ACTION_TONES, say),
-            bytes_cell(index["size_bytes"].number, say),
-            seconds_cell(index["seconds"].number, say),
+            say.quote(index["reason"].text) if index["reason"] else EMPTY,
+            seconds_cell(index["seconds"].number or None, say),
         )
     )
 
@@ -238,7 +237,7 @@ def _plan_cell(plan: Fact, say: Language) -> Cell:
     """Whether the expectation was met, why, and what the plan used."""
     if not plan:
         return EMPTY
-    notes = [say.quote(plan["why"].text, tone="quiet")] if plan["why"].text else []
+    notes = [say.quote(plan["why"].text, tone="quiet")] if plan["why"] and plan["met"].flag is not True else []
     used = ", ".join([*plan["nodes"].texts, *plan["indexes"].texts])
     if used:
         notes.append(Cell(used, tone="quiet", code=True))

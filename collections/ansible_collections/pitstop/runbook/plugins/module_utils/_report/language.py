@@ -65,7 +65,7 @@ class Language:
 
     def duration(self, seconds: float) -> str:
         """0.4 s, 12.0 s, 3 min 20 s, 1 h 5 min."""
-        if seconds < 60:
+        if round(seconds, 1) < 60:
             return f"{self.number(seconds, 1)}{SPACE}s"
         minutes, rest = divmod(round(seconds), 60)
         if minutes < 60:
@@ -77,7 +77,7 @@ class Language:
         """Binary units: 512 B, 1.5 MiB."""
         size = float(count)
         for unit in ("B", "KiB", "MiB", "GiB"):
-            if abs(size) < 1024:
+            if round(abs(size), 1) < 1024:
                 return f"{self.number(size, 0 if unit == 'B' else 1)}{SPACE}{unit}"
             size /= 1024
         return f"{self.number(size, 1)}{SPACE}TiB"

@@ -9,6 +9,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._report.database i
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.delivery import BACKUP_WAIVED
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.evidence import Evidence
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.language import Language
+from ansible_collections.pitstop.runbook.plugins.module_utils._report.results import goal_texts
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.view import Cell, Listing, Section
 
 
@@ -40,7 +41,8 @@ def _metrics(evidence: Evidence, say: Language) -> Iterator[str]:
 def _goals(evidence: Evidence, say: Language) -> Iterator[str]:
     for goal in evidence["comparison"]["goals"].records():
         if goal["met"].flag is False:
-            yield say("next.goal", metric=goal["metric"].text, wanted=goal["goal"].text, got=goal["reached"].text)
+            wanted, got = goal_texts(goal, say)
+            yield say("next.goal", metric=goal["metric"].text, wanted=wanted.text, got=got.text)
 
 
 def _postponed(evidence: Evidence, say: Language) -> Iterator[str]:

@@ -66,15 +66,20 @@ def outcome(evidence: Evidence, say: Language, contacts: dict[str, str]) -> Sect
         ("outcome.why", say.quote(why, tone="bad") if why else None),
         ("outcome.next", say.quote(next_step) if next_step else Cell(say("next.again"))),
     ]
-    blocks: list[Block] = [Facts(tuple((say(key), cell) for key, cell in pairs if cell))]
     lists = undone_lists(evidence, say)
-    blocks += lists
-    if not evidence.outcome.undone:
-        blocks.append(Paragraph(Cell(say("outcome.nothing_undone"))))
-    if not evidence.outcome.left:
-        blocks.append(Paragraph(Cell(say("outcome.nothing_left"))))
+    nothing = [
+        say(key)
+        for key, sentences in (
+            ("outcome.nothing_undone", evidence.outcome.undone),
+            ("outcome.nothing_left", evidence.outcome.left),
+        )
+        if not sentences
+    ]
+    blocks: list[Block] = [Facts(tuple((say(key), cell) for key, cell in pairs if cell)), *lists]
+    if nothing:
+        blocks.append(Paragraph(Cell(" ".join(nothing))))
     if contacts:
-        blocks += [Paragraph(Cell(say("outcome.call"))), contact_facts(contacts)]
+        blocks.append(contact_facts(contacts, heading=say("outcome.call")))
     return Section("outcome", say("outcome"), tuple(blocks))
 
 

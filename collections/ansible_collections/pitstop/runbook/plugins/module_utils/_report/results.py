@@ -63,8 +63,16 @@ def goals(evidence: Evidence, say: Language) -> Section | None:
 
 
 def goal_texts(goal: Fact, say: Language) -> tuple[Cell, Cell]:
-    """A goal and what was reached of it, in the evidence's own words."""
-    return say.quote(goal["goal"].text), say.quote(goal["reached"].text)
+    """A goal and what was reached of it; in the evidence's own words where it gives no numbers."""
+    limit, gain, value = (goal[key].number for key in ("max_ms", "min_improvement_percent", "value"))
+    reached = say.quote(goal["reached"].text)
+    if limit is not None:
+        wanted = Cell(say("goals.at_most", limit=say.milliseconds(limit)))
+        return wanted, reached if value is None else Cell(say.milliseconds(value))
+    if gain is not None:
+        wanted = Cell(say("goals.better", percent=say.percent(gain)))
+        return wanted, reached if value is None else Cell(say.percent(-value, signed=True))
+    return say.quote(goal["goal"].text), reached
 
 
 def verdict_cell(verdict: str, say: Language, notes: tuple[Cell, ...] = ()) -> Cell:
@@ -137,11 +145,17 @@ def _change_cell(judged: Fact, say: Language) -> Cell:
 
 
 def _judged_cell(judged: Fact, say: Language) -> Cell:
-    """The verdict; with its reason where the figures beside it do not already give it."""
+    """The verdict; with what became right or wrong, and the reason of a verdict that the figures do not explain."""
     verdict = judged["verdict"].text
-    needs_reason = verdict not in ("improved", "unchanged") or judged["correctness"].text
-    why = judged["why"].text if needs_reason else ""
-    return verdict_cell(verdict, say, (say.quote(why, tone="quiet"),) if why else ())
+    counts = [(count, judged["before"][count].number, judged["after"][count].number) for count in _COUNTS]
+    notes = [
+        Cell(say(f"results.{count}_change", before=say.number(old or 0), after=say.number(new or 0)), tone="quiet")
+        for count, old, new in counts
+        if (old or 0) != (new or 0)
+    ]
+    if judged["why"] and verdict not in ("improved", "unchanged"):
+        notes.append(say.quote(judged["why"].text, tone="quiet"))
+    return verdict_cell(verdict, say, tuple(notes))
 
 
 def _measured(evidence: Evidence, say: Language) -> Table | None:

@@ -30,6 +30,11 @@ class Cell:
     span: tuple[float, float] | None = None
     """Start and length of a bar, as shares of the whole (0 to 1): a timeline's picture beside its numbers."""
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to read in it."""
+        return self.text in ("", EMPTY.text) and self.span is None
+
 
 EMPTY = Cell("–", tone="quiet")
 
@@ -58,6 +63,8 @@ class Table:
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+    heading: str = ""
+    """Shown above it, where it is not the section's first table."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,7 @@ class Facts:
 
     kind: ClassVar[str] = "facts"
     pairs: tuple[tuple[str, Cell], ...]
+    heading: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Listing:
-    """A list with a heading of its own (which may be empty)."""
+    """A list; ``heading`` may be empty, as it may be of any block."""
 
     kind: ClassVar[str] = "listing"
     heading: str
