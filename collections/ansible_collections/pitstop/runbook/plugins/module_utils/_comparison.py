@@ -93,9 +93,10 @@ class Compared:
 
 @dataclass(frozen=True)
 class Total:
-    """The sum of the means of a probe's metrics that all points have, in ms."""
+    """The sum of the means of a probe's metrics that all points have, in ms; ``parts`` is their number."""
 
     probe: str
+    parts: int
     before: float
     after_db: Centre
     after: float
@@ -109,8 +110,8 @@ class Total:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, as the operation returns it."""
-        points = {"probe": self.probe, "before": self.before, "after_db": self.after_db, "after": self.after}
-        return {**points, **self.judgements.as_dict()}
+        points = {"before": self.before, "after_db": self.after_db, "after": self.after}
+        return {"probe": self.probe, "parts": self.parts, **points, **self.judgements.as_dict()}
 
 
 @dataclass(frozen=True)
@@ -181,8 +182,8 @@ def _totals(points: Sequence[Point], rule: Rule) -> list[Total]:
     judged = _judged(columns, lambda old, new: list(map(change_of_sums, old, new)), rule)
     rows = zip(*([sum(part.mean for part in parts) for parts in column] for column in columns), strict=True)
     return [
-        Total(probe, row[0], row[1] if len(row) > 2 else None, row[-1], judgements)
-        for probe, row, judgements in zip(probes, rows, judged, strict=True)
+        Total(probe, len(keys), row[0], row[1] if len(row) > 2 else None, row[-1], judgements)
+        for (probe, keys), row, judgements in zip(probes.items(), rows, judged, strict=True)
     ]
 
 

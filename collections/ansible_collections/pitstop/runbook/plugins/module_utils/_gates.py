@@ -48,7 +48,7 @@ def require_known(names: Iterable[str], comparison: Comparison, option: str) -> 
 
 
 def goals_of(comparison: Comparison, goals: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each goal with what was reached: ``goal`` and ``reached`` as text, ``value`` as number, and whether it is met."""
+    """Each goal with what was reached, both as text and as number, and whether it is met."""
     return [
         {"metric": item.name, "probe": item.probe, **reached}
         for goal in goals
@@ -65,7 +65,8 @@ def sentence_of(comparison: Comparison) -> str:
     carrying = [item for item in comparison.metrics if item.judgements.whole.verdict == verdict] or comparison.metrics
     measured = [item for item in carrying if item.judgements.whole.change_percent is not None]
     shown = [figures(item) for item in sorted(measured, key=_difference, reverse=True)[:_SHOWN]]
-    shown += [figures(total) for total in comparison.totals]
+    totals = [total for total in comparison.totals if total.parts > 1]
+    shown += [_total_figures(total, verdict, several=len(totals) > 1) for total in totals]
     findings = [f"{item.name}: {item.correctness.why}" for item in comparison.metrics if item.correctness]
     return f"{verdict}: " + "; ".join([*([", ".join(shown)] if shown else []), *findings])
 
@@ -78,6 +79,13 @@ def figures(item: Compared | Total) -> str:
     return f"{item.name} {time_text(before).removesuffix(f' {UNIT}')} → {time_text(after)}{percent}"
 
 
+def _total_figures(total: Total, verdict: str, *, several: bool) -> str:
+    """The total's figures; with the probe where there are several, with its own verdict where that is another."""
+    judged = total.judgements.whole.verdict
+    text = figures(total).replace(total.name, f"{total.name} of {total.probe}", 1) if several else figures(total)
+    return text if judged == verdict else f"{text.removesuffix(')')}, {judged})"
+
+
 def _difference(item: Compared) -> float:
     before, _, after = item.centres
     return abs((after or 0.0) - (before or 0.0))
@@ -88,7 +96,8 @@ def _limit(limit: float | None, item: Compared | Total) -> dict[str, Any] | None
         return None
     *_, after = item.centres
     met = after is not None and after <= limit
-    return {"goal": f"at most {time_text(limit)}", "value": after, "reached": time_text(after), "met": met}
+    goal = f"at most {time_text(limit)}"
+    return {"goal": goal, "max_ms": limit, "value": after, "reached": time_text(after), "met": met}
 
 
 def _gain(wanted: float | None, item: Compared | Total) -> dict[str, Any] | None:
@@ -98,4 +107,5 @@ def _gain(wanted: float | None, item: Compared | Total) -> dict[str, Any] | None
     reached = "not measured" if change is None else f"{abs(change):.1f} % {'worse' if change > 0 else 'better'}"
     met = change is not None and -change >= wanted
     value = None if change is None else -change
-    return {"goal": f"at least {wanted:g} % better", "value": value, "reached": reached, "met": met}
+    goal = f"at least {wanted:g} % better"
+    return {"goal": goal, "min_improvement_percent": wanted, "value": value, "reached": reached, "met": met}

@@ -101,7 +101,7 @@ metrics:
       by_deploy: null
       correctness: improved
 totals:
-  description: The sum of the means of each probe that runs the team's script, judged in the same way.
+  description: The sum of the means of each script, of RV(totals[].parts) metrics, judged in the same way.
   returned: always
   type: list
   elements: dict
@@ -111,7 +111,7 @@ goals:
   type: list
   elements: dict
   sample:
-    - {metric: getNextFolio, probe: team, goal: at most 50.0 ms, value: 10.9, reached: 10.9 ms, met: true}
+    - {metric: getNextFolio, probe: team, goal: at most 50.0 ms, max_ms: 50, value: 10.9, reached: 10.9 ms, met: true}
 verdict:
   description: Worse when anything is, else improved when anything is, unchanged when everything is, else inconclusive.
   returned: always
@@ -120,7 +120,7 @@ sentence:
   description: The verdict with the key figures.
   returned: always
   type: str
-  sample: "improved: getNextFolio 21.3 → 10.9 ms (-49 %), total 71.4 → 61.0 ms (-15 %)"
+  sample: "improved: getNextFolio 21.3 → 10.9 ms (-49 %), total 71.4 → 61.0 ms (-15 %, inconclusive)"
 gates:
   description: The reasons for which the task failed.
   returned: always
