@@ -17,7 +17,7 @@ class ActionModule(Operation):
         git = Git(self.args["repository"])
         parent = git.run("rev-parse", "HEAD")
         paths = [path for path in self.args["paths"] if git.run("status", "--porcelain", "--", path)]
-        result = {"changed": bool(paths), "paths": paths, "parent": parent, "commit": parent}
+        result: dict[str, Any] = {"changed": bool(paths), "paths": paths, "parent": parent, "commit": parent}
         if not paths:
             self.say("nothing to commit")
             return result

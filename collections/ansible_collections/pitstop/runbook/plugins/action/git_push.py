@@ -23,20 +23,25 @@ class ActionModule(Operation):
         head = git.run("rev-parse", "HEAD")
         old = git.remote_commit(target, branch, env)
         result: dict[str, Any] = {"remote": shown, "old": old, "new": head, "changed": False, "output": ""}
+        result.update(undone=[], left=[])
+        if self.check and self.args["pending_commit"]:
+            self.say(f"would: git push {shown} HEAD:refs/heads/{branch} ({(old or 'nothing')[:12]} -> the new commit)")
+            return {**result, "changed": True}
         if old == head or self._same_content(git, old, head):
             self.say(f"{shown} has it already" if old == head else f"{shown} has the same content already")
-            return {**result, "new": old, "undone": [], "left": []}
+            return {**result, "new": old}
         result["changed"] = True
-        undone = [f"{shown}'s {branch} has the old content again (commit {head[:12]})"] if self.args["undoing"] else []
+        if self.args["undoing"]:
+            result["undone"] = [f"{shown}'s {branch} has the old content again (commit {head[:12]})"]
         if self.check:
             self.say(f"would: git push {shown} HEAD:refs/heads/{branch} ({(old or 'nothing')[:12]} -> {head[:12]})")
-            return {**result, "undone": undone, "left": []}
+            return result
         self.say(f"pushing {head[:12]} to {shown}")
         code, output = git.stream(
             "push",
             target,
             f"HEAD:refs/heads/{branch}",
-            say=lambda line: self.say(f"{shown}: {without_sideband(line)}"),
+            say=lambda line: self._pass_on(shown, without_sideband(line)),
             env=env,
             timeout=self.args["timeout"],
         )
@@ -48,9 +53,13 @@ class ActionModule(Operation):
                 f"The push to {shown} did not arrive (git's exit code {code})",
                 why=why,
                 next_step=next_step,
-                partial={**result, "new": old, "changed": False, "undone": [], "left": []},
+                partial={**result, "new": old, "changed": False, "undone": []},
             )
-        return {**result, "undone": undone, "left": []}
+        return result
+
+    def _pass_on(self, shown: str, line: str) -> None:
+        if line:
+            self.say(f"{shown}: {line}")
 
     def _target(self) -> tuple[str, dict[str, str]]:
         if self.args["remote"]:

@@ -44,8 +44,7 @@ class ActionModule(Operation):
         names = ", ".join(commit[:12] for commit in commits)
         self.say(f"reverted {names} by {result['commit'][:12]}; the tree is the old one again")
         result["undone"] = [
-            f"the commits {names} are reverted by {result['commit'][:12]}"
-            f" (the change is kept: git cherry-pick {deployed[:12]})"
+            f"the commits {names} are reverted by {result['commit'][:12]}; to have them back: git cherry-pick {names}"
         ]
         return result
 

@@ -20,8 +20,11 @@ class ActionModule(Operation):
 
     def operate(self) -> dict[str, Any]:
         app, evidence_dir = self.args["app_name"], Path(self.args["evidence_dir"])
-        opened = _run.open_runs(evidence_dir, app) if self.args["join"] and not self.check else []
-        if opened:
+        opened = [] if self.check or not self.args["join"] else _run.open_runs(evidence_dir, app)
+        if self.args["rejoin"]:
+            run = _run.rejoin(evidence_dir, app, self.args["rejoin"])
+            opened = [run]
+        elif opened:
             run = opened[-1]
         elif self.check:
             run = _run.open_check_run(app, self._facts())

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import (
     PHASE_OF,
     SCHEMA_VERSION,
@@ -57,6 +58,18 @@ def all_runs(evidence_dir: Path, app: str) -> list[Run]:
     """The app's runs, oldest first."""
     folder = evidence_dir / app
     return [Run(path.parent.name, app, path.parent) for path in sorted(folder.glob("*/run.json"))]
+
+
+def rejoin(evidence_dir: Path, app: str, run_id: str) -> Run:
+    """An earlier run by its id, or with ``last`` the newest. Raises PitstopError when there is none."""
+    runs = all_runs(evidence_dir, app)
+    found = [run for run in runs if run_id in (run.id, "last")]
+    if found:
+        return found[-1]
+    raise PitstopError(
+        f"The app {app} has no run {run_id} in {evidence_dir}",
+        next_step=f"use one of {', '.join(run.id for run in runs[-5:])}" if runs else "run master.yml first",
+    )
 
 
 def state_of(run: Run) -> dict[str, Any]:

@@ -9,8 +9,8 @@ module: deploy_review
 short_description: Look at what a deploy would ship, and refuse what must not be shipped
 description:
   - Reads the live release and the work tree, and shows the diff and the commits that are not deployed yet.
-  - Refuses while somebody else deploys, a work tree on another branch or with changes that are not declared, a HEAD that
-    would lose what is live, and a diff with conflict markers or with what looks like a secret.
+  - Refuses while somebody else deploys, a work tree on another branch or with changes that are not declared, a HEAD
+    that would lose what is live, and a diff with conflict markers or with what looks like a secret.
   - Changes nothing.
 author: The Pitstop maintainers (@pitstop)
 options:

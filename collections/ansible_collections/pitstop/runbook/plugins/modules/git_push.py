@@ -8,7 +8,8 @@ DOCUMENTATION = r"""
 module: git_push
 short_description: Push HEAD to a remote or to Heroku, never by force
 description:
-  - The remote is asked afterwards what it has, whatever git's exit code was. Heroku's build output is shown as it comes.
+  - The remote is asked afterwards what it has, whatever git's exit code was. Heroku's build output is shown as it
+    comes.
   - The API key reaches git through its environment only.
 author: The Pitstop maintainers (@pitstop)
 options:
@@ -27,6 +28,10 @@ options:
     description: Seconds for the whole push, the build included.
     type: int
     default: 1200
+  pending_commit:
+    description: Whether check mode has planned a commit, which the push would bring along.
+    type: bool
+    default: false
   undoing:
     description: Whether this undoes a deploy. A remote whose content is the wanted one already then needs no push.
     type: bool
@@ -85,6 +90,7 @@ ARGUMENT_SPEC: Spec = {
     "remote": {"type": "str"},
     "branch": {"type": "str", "default": "main"},
     "timeout": {"type": "int", "default": 1200},
+    "pending_commit": {"type": "bool", "default": False},
     "undoing": {"type": "bool", "default": False},
 }
 

@@ -8,7 +8,8 @@ DOCUMENTATION = r"""
 module: git_revert
 short_description: Revert the commits that the run has deployed
 description:
-  - One commit reverts them all, merge commits too; the tree is then the one that was live before, or nothing is changed.
+  - One commit reverts them all, merge commits too; the tree is then the one that was live before, or nothing is
+    changed.
   - Does nothing when the tree is that one already, and refuses when somebody has committed on top.
 author: The Pitstop maintainers (@pitstop)
 options:

@@ -24,6 +24,9 @@ options:
     description: Join the app's open run where there is one, as a part of the runbook that is run alone does.
     type: bool
     default: false
+  rejoin:
+    description: Id of an earlier run to go on with, closed or not; V(last) for the app's newest one.
+    type: str
   labels:
     description: Facts to keep in C(run.json), such as the round trip to the database.
     type: dict
@@ -64,6 +67,7 @@ ARGUMENT_SPEC: Spec = {
     "app_name": {"type": "str", "required": True},
     "evidence_dir": {"type": "path", "required": True},
     "join": {"type": "bool", "default": False},
+    "rejoin": {"type": "str"},
     "labels": {"type": "dict", "default": {}},
 }
 

@@ -73,7 +73,12 @@ class Git:
             errors="replace",
         )
         expired = threading.Event()
-        timer = threading.Timer(timeout, lambda: (expired.set(), process.kill()))
+
+        def expire() -> None:
+            expired.set()
+            process.kill()
+
+        timer = threading.Timer(timeout, expire)
         timer.start()
         lines: list[str] = []
         try:
