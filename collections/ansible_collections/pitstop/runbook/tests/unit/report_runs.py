@@ -380,7 +380,8 @@ def _deploy() -> dict[str, Any]:
         "review": {
             "live": {"version": 42, "commit": "1f2e3d4c5b6a"},
             "files": ["src/folios.js", "src/session-cache.js"],
-            "commits": ["9c1d2e3 Take the next folio in one statement"],
+            "commits": [{"id": "5b0f9a7c3d21", "subject": "Take the next folio in one statement"}],
+            "needed": True,
         },
         "commit": {"commit": "9c1d2e3f4a5b6c7d"},
         "release": {"version": 43, "status": "succeeded", "seconds": 64.0},

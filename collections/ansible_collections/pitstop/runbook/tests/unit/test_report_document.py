@@ -35,7 +35,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
-DAMAGED = {
+DAMAGED: dict[str, tuple[tuple[str, str], Any]] = {
     name: (path, value)
     for name, path, value in (
         ("a metric without times", ("comparison", "metrics"), [{"name": "x", "before": None, "after": []}]),
@@ -151,6 +151,22 @@ def test_the_checklist_is_ticked_from_evidence_and_names_it(tmp_path: Path) -> N
     }
     for check in document.checks:
         assert check.key == "report" or (tmp_path / "invoice-bot" / "20261124T060535-9f3a" / check.evidence).is_file()
+
+
+def test_a_deploy_is_told_with_releases_commits_and_files(tmp_path: Path) -> None:
+    said = texts(section(made(report_runs.improved(), tmp_path), "deploy"))
+    for expected in ("v42 → v43", "5b0f9a7c3d21 Take the next folio", "src/folios.js", "3 times in a row"):
+        assert expected in said
+
+
+def test_a_run_with_nothing_to_deploy_is_not_said_to_have_deployed(tmp_path: Path) -> None:
+    files = report_runs.improved()
+    files["deploy"]["review"].update(needed=False, files=[], commits=[])
+    for name in ("release", "health", "commit"):
+        del files["deploy"][name]
+    document = made(files, tmp_path)
+    assert states(document)["deploy"] == "not_asked"
+    assert "already" in texts(section(document, "deploy"))
 
 
 def test_next_steps_come_from_findings(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_the_page_needs_no_network_and_no_script(files: Files, tmp_path: Path) -
 
 
 def poisoned(value: Any) -> Any:
-    """``value`` with EVIL at the end of every text that is not a code, a time or a version."""
+    """``value`` with EVIL at the end of every text that decides nothing."""
     if isinstance(value, dict):
         return {key: value[key] if key in _KEPT else poisoned(value[key]) for key in value}
     if isinstance(value, list):
@@ -155,14 +155,7 @@ def poisoned(value: Any) -> Any:
     return value + EVIL if isinstance(value, str) else value
 
 
-_KEPT = {
-    "remedy",
-    "run_id",
-    "app",
-    "state",
-    "tags",
-    "verdict",
-    "estimator",
+_KEPT = {"remedy", "method", "verdict", "estimator", "run_id", "app", "state", "tags"} | {
     "started_at",
     "finished_at",
     "taken_at",

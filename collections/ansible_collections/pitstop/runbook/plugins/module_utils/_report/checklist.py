@@ -15,6 +15,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._report.delivery i
     BACKUP_TAKEN,
     BACKUP_WAIVED,
     deploy_undone,
+    nothing_to_deploy,
     release_is_up,
 )
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.evidence import Evidence
@@ -115,6 +116,8 @@ def _indexes(evidence: Evidence, say: Language) -> Finding:
 def _deploy(evidence: Evidence, say: Language) -> Finding:
     if deploy_undone(evidence):
         return "not_done", Cell(say("check_note.rolled_back"))
+    if nothing_to_deploy(evidence):
+        return "not_asked", Cell(say("deploy.nothing"))
     if not release_is_up(evidence):
         return "not_done", Cell(say("check_note.not_up"))
     return "done", None

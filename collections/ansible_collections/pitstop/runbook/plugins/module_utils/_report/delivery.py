@@ -40,9 +40,14 @@ def release_is_up(evidence: Evidence) -> bool:
     return evidence.whole("deploy") and deploy["release"]["status"].text == "succeeded" and healthy
 
 
+def nothing_to_deploy(evidence: Evidence) -> bool:
+    """Whether what is live already was what would have been deployed."""
+    return evidence["deploy"]["review"]["needed"].flag is False and not evidence["deploy"]["release"]
+
+
 def deploy_undone(evidence: Evidence) -> bool:
     """Whether a release was rolled back, or deployed commits were reverted."""
-    undoing = [part for name, part in evidence["rollback"].items() if name in ("release", "revert", "deploy")]
+    undoing = [part for name, part in evidence["rollback"].items() if name in ("release", "revert")]
     return any(part["undone"].texts for part in undoing)
 
 
@@ -59,7 +64,10 @@ def deploy(evidence: Evidence, say: Language) -> Section | None:
         ("deploy.health", _health(found["health"], say)),
     ]
     blocks: list[Block] = [Facts(tuple((say(key), cell) for key, cell in pairs if cell != EMPTY))]
-    for key, items in (("deploy.commits", _commits(found)), ("deploy.files", _files(found))):
+    if nothing_to_deploy(evidence):
+        blocks = [Paragraph(Cell(say("deploy.nothing")))]
+    files = [code_cell(file) for file in found["review"]["files"].texts]
+    for key, items in (("deploy.commits", _commits(found)), ("deploy.files", files)):
         if items:
             blocks.append(Listing(say(key), tuple(items)))
     blocks += failure_of(evidence, "deploy", say)
@@ -95,8 +103,7 @@ def _proof(found: Fact, say: Language) -> Cell:
 
 
 def _release(found: Fact, say: Language) -> Cell:
-    before, after = (_version(found[part]["version"]) for part in ("live", "release"))
-    before = before or _version(found["review"]["live"]["version"])
+    before, after = (_version(part["version"]) for part in (found["review"]["live"], found["release"]))
     if before and after:
         return Cell(say("deploy.versions", before=before, after=after))
     return Cell(after) if after else EMPTY
@@ -123,17 +130,6 @@ def _health(health: Fact, say: Language) -> Cell:
 
 
 def _commits(found: Fact) -> list[Cell]:
-    """Commits as ``hash subject``; the evidence holds texts, or mappings with their parts."""
-    return [_commit_cell(commit) for commit in found["review"]["commits"] if commit]
-
-
-def _commit_cell(commit: Fact) -> Cell:
-    if commit.text:
-        return Cell(commit.text)
-    sha = (commit["commit"] or commit["sha"] or commit["id"]).text[:_COMMIT_SHOWN]
-    return Cell(f"{sha} {commit['subject'].text or commit['message'].text}".strip())
-
-
-def _files(found: Fact) -> list[Cell]:
-    files = [file.text or (file["path"] or file["name"]).text for file in found["review"]["files"]]
-    return [code_cell(file) for file in files if file]
+    """The commits that were not deployed yet when the deploy began."""
+    reviewed = [(commit["id"].text, commit["subject"].text) for commit in found["review"]["commits"].records()]
+    return [Cell(f"{commit[:_COMMIT_SHOWN]} {subject}".strip()) for commit, subject in reviewed if commit or subject]

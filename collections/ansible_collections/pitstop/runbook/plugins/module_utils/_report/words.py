@@ -226,6 +226,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "deploy.commits": ("Commits", "Commits"),
     "deploy.files": ("Files", "Archivos"),
+    "deploy.nothing": ("What is live was already that.", "Lo que está en producción ya era eso."),
     "deploy.undone": ("It was rolled back afterwards.", "Después se revirtió."),
     "backup": ("Backup", "Copia de seguridad"),
     "backup.method": ("How", "Cómo"),
