@@ -55,7 +55,7 @@ class Backups:
         return self._folder / app.id / transfer.uuid
 
     def capture(self, app: App) -> Transfer:
-        """Begin a backup of the app's database."""
+        """Begin a backup of the app's database. [GUESS] others may be running."""
         return self._begin(app, Transfer(_next_number(app), DUMP))
 
     def restore(self, app: App, source: Transfer) -> Transfer:

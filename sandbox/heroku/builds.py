@@ -29,7 +29,7 @@ class BuildFailed(Exception):
 
 
 class Builds:
-    """Runs builds, one at a time per app."""
+    """Runs builds, one at a time per app; [GUESS] others wait their turn."""
 
     def __init__(
         self,

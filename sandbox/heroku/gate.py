@@ -20,7 +20,10 @@ RETRY_AFTER = 2
 
 
 class Gate:
-    """ASGI middleware around the Platform API and the data API."""
+    """ASGI middleware around the Platform API and the data API.
+
+    [GUESS] 406 for a request that does not name the version, and Retry-After with 429: strict on purpose, and kind.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -50,7 +50,7 @@ async def app_info(request: Request) -> Response:
 
 
 async def app_update(request: Request) -> Response:
-    """``PATCH /apps/A``: maintenance mode, which makes no release and leaves the dynos alone."""
+    """``PATCH /apps/A``: maintenance mode, which makes no release and leaves the dynos alone. [GUESS] its log line."""
     app, body = find_app(request), await json_body(request)
     if not isinstance(body.get("maintenance"), bool) or len(body) > 1:
         raise invalid("The sandbox can change only `maintenance`, to true or false.")
@@ -116,7 +116,10 @@ async def release_config(request: Request) -> Response:
 
 
 async def release_create(request: Request) -> Response:
-    """``POST /apps/A/releases``: ``release`` rolls back to an old one, ``slug`` releases a slug (again)."""
+    """``POST /apps/A/releases``: ``release`` rolls back to an old one, ``slug`` releases a slug (again).
+
+    [GUESS] 422 for a release that has no slug or did not succeed.
+    """
     app, body = find_app(request), await json_body(request)
     if "release" in body:
         old = find_release(app, str(body["release"]))
@@ -156,7 +159,7 @@ async def dyno_info(request: Request) -> Response:
 
 
 async def dynos_restart(request: Request) -> Response:
-    """``DELETE /apps/A/dynos``, ``…/dynos/web.1``, ``…/formations/web``: 202, then fresh dynos."""
+    """``DELETE /apps/A/dynos``, ``…/dynos/web.1``, ``…/formations/web``: fresh dynos. [GUESS] 202 and ``{}``."""
     app, selector = find_app(request), request.path_params.get("selector")
     if not platform(request).dynos.restart(app, selector) and selector:
         raise not_found("dyno")
@@ -164,7 +167,7 @@ async def dynos_restart(request: Request) -> Response:
 
 
 async def dynos_stop(request: Request) -> Response:
-    """``POST …/dynos/web.1/actions/stop`` and ``…/formations/web/actions/stop``."""
+    """``POST …/dynos/web.1/actions/stop`` and ``…/formations/web/actions/stop``. [GUESS] ``down`` until a restart."""
     if not await platform(request).dynos.stop(find_app(request), request.path_params["selector"]):
         raise not_found("dyno")
     return JSONResponse({}, 202)

@@ -18,7 +18,7 @@ NOTHING = "0" * 40
 
 
 def main() -> int:
-    """Build what is pushed to the main branch; exit 0 to accept the push."""
+    """Build what is pushed to the main branch; exit 0 to accept the push. [GUESS] the words for other branches."""
     for line in sys.stdin:
         _, commit, reference = line.split()
         if reference not in DEPLOYED:

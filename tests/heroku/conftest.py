@@ -44,8 +44,10 @@ def server(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Itera
 
 @pytest.fixture
 def local(server: Local) -> Local:
-    """The local Heroku of this module, without faults."""
+    """The local Heroku of this module, running and without faults."""
     server.faults()
+    if server.process is None:
+        server.start()
     return server
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg2
 
 from sandbox.heroku.processes import free_port
 from sandbox.node import link_programs
@@ -45,6 +46,18 @@ def wait_until[T](ask: Callable[[], T], what: str) -> T:
         assert time.monotonic() < deadline, f"in vain: {what}"
         time.sleep(0.1)
     return answer
+
+
+@contextmanager
+def locked(database_url: str, table: str) -> Iterator[None]:
+    """Hold a table so that pg_dump has to wait for it."""
+    connection = psycopg2.connect(database_url)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        yield
+    finally:
+        connection.close()
 
 
 @dataclass
@@ -94,7 +107,7 @@ class Local:
         wait_until(self._answers, "the server answers")
 
     def stop(self) -> int:
-        """End the server as the sandbox does, and return its exit status."""
+        """End the server with SIGTERM, as the sandbox does, and return its exit status."""
         assert self.process is not None
         self.process.terminate()
         status = self.process.wait(timeout=WAIT_SECONDS)
@@ -216,7 +229,7 @@ class TinyApp:
         folder.mkdir()
         app = cls(folder)
         app.git("init", "--quiet", "--initial-branch=main")
-        (folder / "package.json").write_text(json.dumps({"name": "tiny", "version": "1.0.0", "private": True}))
+        app.package(dependencies={})
         app.procfile("web: node server.js")
         return app
 
@@ -232,6 +245,11 @@ class TinyApp:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    def package(self, dependencies: dict[str, str]) -> None:
+        """Write package.json."""
+        manifest = {"name": "tiny", "version": "1.0.0", "private": True, "dependencies": dependencies}
+        (self.folder / "package.json").write_text(json.dumps(manifest))
 
     def procfile(self, *lines: str) -> None:
         """Write the Procfile."""

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.heroku.cli import Cli
-from tests.heroku.local import APP, Local
+from tests.heroku.local import APP, Local, locked, wait_until
 from tests.operations.postgres_server import execute, wheel_bin
 
 
@@ -96,6 +96,19 @@ def test_delete(cli: Cli, local: Local) -> None:
     assert done.returncode == 0, done.stderr
     assert not file.exists()
     assert local.ask("GET", f"/client/v11/apps/{APP}/transfers/{transfer['num']}").status_code == 404
+
+
+def test_cancel(cli: Cli, local: Local, database_url: str) -> None:
+    """A backup that hangs is shown as running, can be stopped, and is no backup then."""
+    with locked(database_url, "folio"):
+        uuid = local.post(f"/client/v11/databases/{local.database_id()}/backups")["uuid"]
+        path = f"/client/v11/apps/{APP}/transfers/{uuid}"
+        running = wait_until(lambda: local.get(f"{path}?verbose=true")["logs"] and local.get(path), "pg_dump runs")
+        assert (bool(running["started_at"]), running["finished_at"], running["succeeded"]) == (True, None, None)
+        assert re.search(rf"b{running['num']:03d} .* Running ", cli("pg:backups", "--app", APP).stdout)
+        assert cli("pg:backups:cancel", f"b{running['num']:03d}", "--app", APP).returncode == 0
+    ended = local.transferred(uuid)
+    assert (bool(ended["canceled_at"]), ended["succeeded"]) == (True, False)
 
 
 def test_a_failed_capture_is_shown_as_failed(cli: Cli, local: Local) -> None:
