@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What end-to-end tests share: the whole runbook through ansible-runner, on a sandbox of the tests' own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ansible_runner
+import httpx
+import pytest
+
+from tests.sandbox.fixtures import PROJECT, RunningSandbox, sandbox
+
+__all__ = ["sandbox"]
+
+DATABASE_SQL = """
+SELECT json_build_object(
+    'files', (SELECT json_agg((relname, pg_relation_filenode(oid), reloptions::text) ORDER BY relname) FROM pg_class
+               WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i')),
+    'folios', (SELECT json_agg(current_number ORDER BY tenant_id, series) FROM tenant_folios),
+    'invoices', (SELECT count(*) FROM tenant_invoices))
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run of a playbook that has ended: its exit code, all that it printed, and its evidence folder."""
+
+    exit_code: int
+    text: str
+    changed: int
+    evidence: Path
+
+    def read(self, name: str) -> dict[str, Any]:
+        """A file of the evidence."""
+        return dict(json.loads((self.evidence / name).read_text()))
+
+
+@dataclass(frozen=True)
+class Production:
+    """The sandbox as a run sees it, and what has to be compared before and after."""
+
+    sandbox: RunningSandbox
+    artifacts: Path
+
+    def run(self, *options: str, playbook: str = "master.yml", **variables: Any) -> Ended:
+        """Run a playbook as AWX would, through ansible-runner."""
+        runner = ansible_runner.run(
+            private_data_dir=str(self.artifacts),
+            project_dir=str(PROJECT),
+            playbook=playbook,
+            inventory=str(PROJECT / "inventories/demo"),
+            cmdline=" ".join(options) or None,
+            extravars=variables,
+            envvars={"PITSTOP_SANDBOX_DIR": str(self.sandbox.directory), "ANSIBLE_NOCOLOR": "1"},
+            quiet=True,
+        )
+        changed = sum((runner.stats or {}).get("changed", {}).values())
+        return Ended(int(runner.rc), runner.stdout.read(), changed, self._newest_evidence())
+
+    def _newest_evidence(self) -> Path:
+        runs = sorted((self.sandbox.directory / "evidence").glob("*/*/run.json"))
+        return runs[-1].parent if runs else self.sandbox.directory
+
+    def git(self, *arguments: str, repository: str = "repository") -> str:
+        """Ask git in the bot's work tree, or in `origin`."""
+        done = subprocess.run(
+            ["git", "-C", self.sandbox.state[repository], *arguments], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    def heroku(self, path: str) -> Any:
+        """Ask the local Heroku's Platform API."""
+        access = self.sandbox.state["heroku"]
+        answer = httpx.get(access["api_url"] + path, headers={"Authorization": f"Bearer {access['token']}"})
+        return answer.raise_for_status().json()
+
+    def health(self) -> dict[str, Any]:
+        """The bot's own answer."""
+        return dict(httpx.get(self.sandbox.state["web_url"] + "health").raise_for_status().json())
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that a run may change: database, repository, origin, Heroku."""
+        return {
+            "database": self.sandbox.query(DATABASE_SQL),
+            "head": self.git("rev-parse", "HEAD"),
+            "work tree": self.git("status", "--porcelain"),
+            "origin": self.git("rev-parse", "main", repository="origin"),
+            "releases": [(r["version"], r["status"]) for r in self.heroku("/apps/invoice-bot/releases")],
+        }
+
+
+@pytest.fixture
+def production(sandbox: RunningSandbox, tmp_path: Path) -> Production:
+    """A production on its first day: bloated, without the indexes, the fix uncommitted in the work tree."""
+    sandbox.fresh()
+    return Production(sandbox, tmp_path)

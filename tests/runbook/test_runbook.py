@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole runbook, end to end, on a real PostgreSQL, a real git and a local Heroku."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlsplit
+
+import pytest
+
+from .conftest import Production
+
+INDEXES_SQL = """
+SELECT c.relname, i.indisvalid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+ WHERE c.relname LIKE 'idx%' ORDER BY 1
+"""
+
+
+def test_the_job_is_done_and_a_second_run_changes_nothing(production: Production) -> None:
+    """The main job: faster and correct afterwards, with proof; and safe to start again."""
+    old_size = production.sandbox.query("SELECT pg_total_relation_size('tenant_folios')")[0][0]
+    ended = production.run()
+    assert ended.exit_code == 0, ended.text
+    assert production.sandbox.query("SELECT pg_total_relation_size('tenant_folios')")[0][0] < old_size
+    assert production.sandbox.query(INDEXES_SQL) == [
+        ("idx_tenant_customer_search", True),
+        ("idx_tenant_invoice_list", True),
+    ]
+    head = production.git("rev-parse", "HEAD")
+    assert production.git("rev-parse", "main", repository="origin") == head
+    assert production.health()["commit"] == head
+    metrics = {metric["name"]: metric for metric in ended.read("comparison.json")["metrics"]}
+    assert metrics["getNextFolio"]["after"]["mean"] < metrics["getNextFolio"]["before"]["mean"]
+    assert metrics["invoiceFromPdf"]["before"]["duplicates"] > 0
+    assert metrics["invoiceFromPdf"]["after"]["duplicates"] == 0
+    assert ended.read("backup.json")["entries"] > 0
+    assert ended.read("run.json")["state"] == "succeeded"
+    for report in ("report.html", "report.md"):
+        assert "getNextFolio" in (ended.evidence / report).read_text()
+
+    before = production.snapshot()
+    again = production.run("--skip-tags", "backup,baseline,verify")
+    assert again.exit_code == 0, again.text
+    assert production.snapshot() == before
+
+
+def test_check_mode_prints_the_plan_and_changes_nothing(production: Production) -> None:
+    """What --check says is what users decide on; what it changed would be a lie."""
+    before = production.snapshot()
+    ended = production.run("--check", "--diff")
+    assert ended.exit_code == 0, ended.text
+    assert production.snapshot() == before
+    for planned in (
+        "VACUUM (FULL, ANALYZE)",
+        "CREATE INDEX CONCURRENTLY",
+        "git commit",
+        "git push heroku",
+        "ALTER TABLE",
+    ):
+        assert f"would: {planned}" in ended.text
+    assert "+  const { rows }" in ended.text or "ON CONFLICT" in ended.text
+
+
+def test_the_database_phase_alone(production: Production) -> None:
+    """`--tags db` is safe by itself: refused without a backup, and it deploys nothing."""
+    before = production.snapshot()
+    refused = production.run("--tags", "db")
+    assert refused.exit_code != 0
+    assert "backup" in refused.text
+    assert production.snapshot() == before
+
+    assert production.run("--tags", "backup").exit_code == 0
+    ended = production.run("--tags", "db")
+    assert ended.exit_code == 0, ended.text
+    assert [valid for _, valid in production.sandbox.query(INDEXES_SQL)] == [True, True]
+    after = production.snapshot()
+    assert (after["head"], after["releases"]) == (before["head"], before["releases"])
+
+
+@pytest.mark.parametrize("fault", ["build_fails", "release_fails", "dyno_crashes", "health_wrong", "slower_code"])
+def test_a_fix_that_goes_wrong_is_undone(production: Production, fault: str) -> None:
+    """Whatever breaks: the old code serves again, the branch has the old content, and nobody calls it a success."""
+    old_tree = production.git("rev-parse", "HEAD^{tree}")
+    production.sandbox.fault(fault)
+    ended = production.run(heroku_deploy_health_timeout=10)
+    assert ended.exit_code != 0
+    assert "undone: " in ended.text
+    assert "NOT undone" not in ended.text
+    assert production.git("rev-parse", "HEAD^{tree}") == old_tree
+    assert production.git("rev-parse", "main^{tree}", repository="origin") == old_tree
+    assert production.git("status", "--porcelain") == ""
+    serving = production.health()["commit"]
+    assert production.git("rev-parse", f"{serving}^{{tree}}") == old_tree
+    assert ended.read("run.json")["state"] == "undone"
+    assert (ended.evidence / "report.html").exists()
+
+
+def test_an_index_that_cannot_be_built_leaves_none_behind(production: Production) -> None:
+    """A failed unique build leaves an INVALID index that slows every write; and the deploy must not go on."""
+    before = production.snapshot()
+    unique = {"name": "idx_unique_tenant", "table": "tenant_invoices", "columns": ["tenant_id"], "unique": True}
+    ended = production.run("--skip-tags", "baseline", index_creation_indexes=[unique])
+    assert ended.exit_code != 0
+    assert production.sandbox.query(INDEXES_SQL) == []
+    assert production.snapshot()["releases"] == before["releases"]
+    assert "call DBA" in ended.text
+
+
+def test_no_secret_is_printed_or_kept(production: Production) -> None:
+    """A password in a job's output or in evidence is a password on every screen of the team."""
+    ended = production.run("-vvvv", "--skip-tags", "baseline,verify")
+    state = production.sandbox.state
+    secrets = [state["database"]["password"], state["heroku"]["token"], urlsplit(state["superuser_url"]).password]
+    kept = "".join(path.read_text(errors="replace") for path in ended.evidence.iterdir() if path.is_file())
+    config = production.git("config", "--list")
+    for secret in secrets:
+        assert secret
+        assert secret in json.dumps(state)
+        assert secret not in ended.text
+        assert secret not in kept
+        assert secret not in config
+
+
+def test_a_deploy_is_taken_back_on_request(production: Production) -> None:
+    """The fix succeeded, and next day somebody wants the old code: one playbook, also when started twice."""
+    old_tree = production.git("rev-parse", "HEAD^{tree}")
+    assert production.run("--skip-tags", "baseline,db,verify").exit_code == 0
+    for _ in range(2):
+        ended = production.run(playbook="playbooks/rollback.yml")
+        assert ended.exit_code == 0, ended.text
+        serving = production.health()["commit"]
+        assert production.git("rev-parse", f"{serving}^{{tree}}") == old_tree
+        assert production.git("rev-parse", "main^{tree}", repository="origin") == old_tree
