@@ -89,7 +89,7 @@ class Router:
             raise RouterError("H80")
         dyno = await self._choose(app)
         headers = [(name, value) for name, value in request.headers.raw if name.decode().lower() not in HOP_BY_HOP]
-        headers += [(b"x-request-id", request_id.encode()), (b"x-forwarded-proto", b"https")]
+        headers += [(name.encode(), value.encode()) for name, value in _forwarded(request, request_id).items()]
         url = f"http://127.0.0.1:{dyno.port}{request.url.path}"
         started = time.monotonic()
         try:
@@ -121,6 +121,17 @@ class Router:
                     await starting[0].changed.wait()
         except TimeoutError:
             raise RouterError("H20") from None
+
+
+def _forwarded(request: Request, request_id: str) -> dict[str, str]:
+    """The headers by which a dyno learns of the client that the router hides."""
+    return {
+        "x-request-id": request_id,
+        "x-forwarded-for": request.client.host if request.client else "127.0.0.1",
+        "x-forwarded-proto": request.url.scheme,
+        "x-forwarded-port": str(request.scope["server"][1]),
+        "via": "1.1 sandbox-router",
+    }
 
 
 def _passed_on(answer: httpx.Response) -> Response:

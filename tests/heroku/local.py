@@ -34,7 +34,8 @@ const answer = JSON.stringify({
   text: TEXT, commit: process.env.HEROKU_SLUG_COMMIT, release: process.env.HEROKU_RELEASE_VERSION,
   greeting: process.env.GREETING, dyno: process.env.DYNO,
 })
-require('node:http').createServer((request, response) => response.end(answer))
+require('node:http').createServer((request, response) =>
+  response.end(request.url === '/headers' ? JSON.stringify(request.headers) : answer))
   .listen(process.env.PORT, '127.0.0.1', () => console.log('listening'))
 """
 
@@ -185,9 +186,9 @@ class Local:
         """The UUID of the database add-on."""
         return str(self.get(f"/apps/{APP}/addons")[0]["id"])
 
-    def web(self) -> httpx.Response:
+    def web(self, path: str = "/") -> httpx.Response:
         """What the app answers through the router."""
-        return httpx.get(f"http://localhost:{self.router_port}/", timeout=WAIT_SECONDS, trust_env=False)
+        return httpx.get(f"http://localhost:{self.router_port}{path}", timeout=WAIT_SECONDS, trust_env=False)
 
     def log(self) -> str:
         """All lines of the app's log, without their times."""

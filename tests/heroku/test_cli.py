@@ -101,6 +101,7 @@ def test_releases_output(cli: Cli, first_release: int) -> None:
 def test_rollback_runs_the_old_slug_in_a_new_release(cli: Cli, local: Local, tiny: TinyApp, first_release: int) -> None:
     """The undo of a deploy: the old code answers again, under a new version, after its release command."""
     first = local.web().json()["commit"]
+    local.ask("PATCH", f"/apps/{APP}/config-vars", json={"GREETING": "farewell"}).raise_for_status()
     second, version = tiny.deploy(local, "second")
     assert local.web().json()["commit"] == second
     done = cli("releases:rollback", f"v{first_release}", "--app", APP)
@@ -110,6 +111,7 @@ def test_rollback_runs_the_old_slug_in_a_new_release(cli: Cli, local: Local, tin
     local.wait_for_dyno("up", version + 1)
     answer = local.web().json()
     assert (answer["commit"], answer["text"], answer["release"]) == (first, "first", f"v{version + 1}")
+    assert answer["greeting"] == local.get(f"/apps/{APP}/config-vars")["GREETING"] == "hello"
     newest = local.releases()[-1]
     assert (newest["description"], newest["current"]) == (f"Rollback to v{first_release}", True)
     assert f"app[api]: Rollback to v{first_release} by user {EMAIL}" in local.log()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import secrets
 import ssl
 import tarfile
 from typing import Any
@@ -213,6 +214,22 @@ def test_the_router_waits_for_a_dyno_that_boots(local: Local, tiny: TinyApp) -> 
     assert local.ask("DELETE", f"/apps/{APP}/dynos").status_code == 202
     assert local.web().status_code == 200
     local.wait_for_dyno("up", version)
+
+
+def test_a_dyno_learns_of_the_client(local: Local) -> None:
+    """An app that asks for the client's address or for https gets the router's headers, as on Heroku."""
+    seen = local.web("/headers").json()
+    assert (seen["x-forwarded-for"], seen["x-forwarded-proto"]) == ("127.0.0.1", "http")
+    assert seen["x-forwarded-port"] == str(local.router_port)
+    assert seen["host"] == f"localhost:{local.router_port}"
+    assert f"request_id={seen['x-request-id']}" in local.log()
+
+
+def test_a_large_push(local: Local, tiny: TinyApp) -> None:
+    """Git sends more than 1 MiB in chunks, after a probe: a server that needs a length breaks on the first real app."""
+    (tiny.folder / "large.bin").write_bytes(secrets.token_bytes(3 << 20))
+    commit, _ = tiny.deploy(local, "large")
+    assert local.web().json()["commit"] == commit
 
 
 def test_the_router_without_web_processes(local: Local) -> None:
