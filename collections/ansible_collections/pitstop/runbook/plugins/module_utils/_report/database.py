@@ -214,13 +214,14 @@ def _waste_cell(table: Fact, say: Language) -> Cell:
 
 
 def _index_row(index: Fact, say: Language) -> Row:
+    as_declared = index["found"].text == "valid_same" and index["action"].text == "none"
     return Row(
         (
             code_cell(index["name"].text),
             code_cell(index["table"].text),
             term_cell("found", index["found"].text, _FOUND_TONES, say),
             term_cell("action", index["action"].text, _ACTION_TONES, say),
-            say.quote(index["reason"].text) if index["reason"] else EMPTY,
+            EMPTY if as_declared else say.quote(index["reason"].text),
             seconds_cell(index["seconds"].number or None, say),
         )
     )

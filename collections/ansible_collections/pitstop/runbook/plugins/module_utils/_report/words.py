@@ -172,6 +172,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "bloat.size_before": ("Size before", "Tamaño antes"),
     "bloat.size_after": ("Size after", "Tamaño después"),
     "bloat.method": ("How measured", "Cómo se midió"),
+    "bloat_method.pgstattuple_approx": ("pgstattuple_approx", "pgstattuple_approx"),
     "bloat_method.estimate": ("estimate", "estimación"),
     "bloat_method.unknown": ("not measured", "sin medir"),
     "indexes": ("Indexes", "Índices"),
