@@ -9,10 +9,6 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-import psycopg2.errors
-import psycopg2.extensions
-import psycopg2.extras
-
 from sandbox import faults, status
 from sandbox.errors import SandboxError
 from sandbox.lifecycle import Sandbox
@@ -26,14 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
-    # With this a statement that waits for the server can be interrupted: it is cancelled there.
-    psycopg2.extensions.set_wait_callback(psycopg2.extras.wait_select)
     try:
         options.run(options, Paths.from_environment())
     except SandboxError as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1
-    except (KeyboardInterrupt, psycopg2.errors.QueryCanceled):
+    except KeyboardInterrupt:
         print("\nsandbox: interrupted. Run the command again: it goes on from here.", file=sys.stderr)
         return 130
     return 0
