@@ -74,11 +74,17 @@ def test_closing_a_run_does_not_make_its_report_stale(run_operation: RunOperatio
     assert not run_operation("report_render", {"run_directory": str(run.directory)}).result["changed"]
 
 
-def test_a_folder_that_is_no_run_is_refused_with_where_to_look(run_operation: RunOperation, tmp_path: Path) -> None:
+def test_an_apps_folder_means_its_last_run(run_operation: RunOperation, run: Run) -> None:
+    later = _run.open_run(run.directory.parents[1], run.app, {})
+    done = run_operation("report_render", {"run_directory": str(run.directory.parent)})
+    assert Path(done.result["html"]).parent == max(run.directory, later.directory)
+
+
+def test_a_folder_without_runs_is_refused_with_what_to_do(run_operation: RunOperation, tmp_path: Path) -> None:
     done = run_operation("report_render", {"run_directory": str(tmp_path)})
     assert done.failed
-    assert "no run's evidence folder" in done.message
-    assert f"ls -d {tmp_path.parent}" in done.message
+    assert f"There is no run in {tmp_path}" in done.message
+    assert "set pitstop_evidence_dir" in done.message
 
 
 @pytest.mark.parametrize("name", list(report_runs.everything()))

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.pitstop.runbook.plugins.module_utils import _run
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import Run
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.document import report
@@ -41,17 +42,20 @@ class ActionModule(Operation):
         }
 
     def _run(self) -> Run:
-        """The run whose folder is given; else the open one."""
+        """The run whose folder is given, or the last one of the app whose folder is; else the open run."""
         if not self.args["run_directory"]:
             return self.current_run
         directory = Path(self.args["run_directory"])
-        if not (directory / "run.json").is_file():
+        if (directory / "run.json").is_file():
+            return Run(directory.name, directory.parent.name, directory)
+        runs = _run.all_runs(directory.parent, directory.name)
+        if not runs:
             raise PitstopError(
-                f"{directory} is no run's evidence folder",
-                why="it has no run.json",
-                next_step=f"choose one of: ls -d {directory.parent}/*/",
+                f"There is no run in {directory}",
+                why="Neither it nor a folder in it has a run.json",
+                next_step="run master.yml, or set pitstop_evidence_dir to where the evidence is",
             )
-        return Run(directory.name, directory.parent.name, directory)
+        return runs[-1]
 
     def _say_plan(self, run: Run, document: Document, changed: list[str]) -> None:
         for name in changed:

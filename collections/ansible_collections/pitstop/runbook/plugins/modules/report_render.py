@@ -25,8 +25,8 @@ options:
     default: {}
   run_directory:
     description:
-      - Evidence folder of the run. Defaults to the open run. The folder of a closed run is sealed by its
-        C(SHA256SUMS), where the report's lines are renewed and no others.
+      - Evidence folder of a run, or of an app, whose last run is then meant. Defaults to the open run.
+      - The folder of a closed run is sealed by its C(SHA256SUMS), where the report's lines are renewed and no others.
     type: path
   title:
     description: Title of the report. Defaults to one that names the app.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from datetime import UTC, datetime
 
@@ -78,8 +79,7 @@ def test_dates_are_written_as_the_language_writes_them() -> None:
 @example(3599.6)
 def test_a_duration_never_shows_sixty_of_a_unit(seconds: float) -> None:
     """``1 min 60 s`` makes a reader doubt the rest."""
-    assert f"60{SPACE}" not in EN.duration(seconds)
-    assert f"60.0{SPACE}" not in EN.duration(seconds)
+    assert not re.search(rf"(?<![\d,])60(\.0)?{SPACE}(s|min)", EN.duration(seconds))
 
 
 @given(st.integers(0, 2**60))
