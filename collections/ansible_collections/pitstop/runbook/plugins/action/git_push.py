@@ -8,7 +8,7 @@ from typing import Any
 from ansible_collections.pitstop.runbook.plugins.module_utils._deploy import push_problem, without_sideband
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.modules.git_push import ARGUMENT_SPEC
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import Git, with_header
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import Git
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
 
 
@@ -64,8 +64,7 @@ class ActionModule(Operation):
     def _target(self) -> tuple[str, dict[str, str]]:
         if self.args["remote"]:
             return self.args["remote"], {}
-        url = self.args["git_url"] or f"https://git.heroku.com/{self.args['app']}.git"
-        return url, with_header(url, self.heroku().basic_auth_header)
+        return self.heroku_git()
 
     def _same_content(self, git: Git, old: str | None, head: str) -> bool:
         """When undoing, a remote that never got the change needs no push (and Heroku no build)."""

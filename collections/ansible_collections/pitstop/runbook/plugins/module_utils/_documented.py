@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.pitstop.runbook.plugins.module_utils._args import RUN, Spec
 
 

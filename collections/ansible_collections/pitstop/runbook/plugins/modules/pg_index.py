@@ -28,7 +28,9 @@ options:
         type: str
         required: true
       columns:
-        description: Columns or expressions as SQL has them, such as C(created_at DESC). Needed unless O(indexes[].state=absent).
+        description:
+          - Columns or expressions as SQL has them, such as C(created_at DESC).
+          - Needed unless O(indexes[].state=absent).
         type: list
         elements: str
       unique:
@@ -61,7 +63,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    description: Reads and plans, and says the SQL. The definition is tried on an empty temporary table that is rolled back.
+    description:
+      - Reads and plans, and says the SQL. The definition is tried on an empty temporary table that is rolled back.
   diff_mode:
     support: full
     description: Shows the statements.

@@ -50,7 +50,8 @@ options:
     type: int
     default: 30
   max_blocking_ms:
-    description: When others have waited this long for our statement, it is cancelled and the table postponed. 0 for never.
+    description:
+      - When others have waited this long for our statement, it is cancelled and the table postponed. 0 for never.
     type: int
     default: 15000
   max_transaction_seconds:

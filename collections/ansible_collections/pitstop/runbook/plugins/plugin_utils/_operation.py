@@ -19,6 +19,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils import _evidence
 from ansible_collections.pitstop.runbook.plugins.module_utils._args import FALLBACK_VARIABLES, RUN, Spec
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import Run
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import with_header
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuClient
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
 
@@ -76,9 +77,12 @@ class Operation(ActionBase):
 
     def heroku(self) -> HerokuClient:
         """A client of the app's Platform and data API."""
-        return HerokuClient.for_app(
-            self.args["app"], self.args["api_url"], self.args["data_url"], self.args["api_key"]
-        )
+        return HerokuClient.for_app(self.args["app"], self.args["api_url"], self.args["data_url"], self.args["api_key"])
+
+    def heroku_git(self) -> tuple[str, dict[str, str]]:
+        """The app's repository on Heroku, and the environment that lets git in."""
+        url = self.args["git_url"] or f"https://git.heroku.com/{self.args['app']}.git"
+        return url, with_header(url, self.heroku().basic_auth_header)
 
     def database_url(self) -> str:
         """The given URL, or the one in the app's config vars: it is asked for anew because Heroku rotates it."""

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation and options of the operation; the work is in the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: heroku_probe
+short_description: Prove the Heroku key by using it
+description:
+  - Reads the account, the app, its formation and what is live.
+author: The Pitstop maintainers (@pitstop)
+extends_documentation_fragment:
+  - pitstop.runbook.heroku
+  - pitstop.runbook.run
+attributes:
+  check_mode:
+    support: full
+    description: Reads only, so it does the same in check mode.
+"""
+
+EXAMPLES = r"""
+- name: Prove access to Heroku
+  pitstop.runbook.heroku_probe:
+    app: invoice-bot
+    evidence: preflight.heroku
+"""
+
+RETURN = r"""
+account:
+  description: E-mail of the account.
+  returned: always
+  type: str
+app:
+  description: The app's name.
+  returned: always
+  type: str
+stack:
+  description: Its stack.
+  returned: always
+  type: str
+maintenance:
+  description: Whether maintenance mode is on.
+  returned: always
+  type: bool
+formation:
+  description: Process type to number of dynos.
+  returned: always
+  type: dict
+live:
+  description: The live release, C(version), C(id), C(status), C(commit).
+  returned: always
+  type: dict
+"""
+
+from ansible_collections.pitstop.runbook.plugins.module_utils._args import HEROKU, Spec
+from ansible_collections.pitstop.runbook.plugins.module_utils._documented import action_only
+
+ARGUMENT_SPEC: Spec = HEROKU
+
+
+if __name__ == "__main__":
+    action_only(ARGUMENT_SPEC)
