@@ -54,7 +54,7 @@ def deploy_failed() -> Files:
         "Next: heroku logs --app invoice-bot --num 200"
     )
     deploy = _deploy()
-    deploy["health"] = {"failed": True, "error": message, "url": "https://invoice-bot.example/health"}
+    deploy["health"] = {"failed": True, "error": message, "url": "https://invoice-bot.example/health", "passes": 0}
     undoing = {
         "release": {"undone": ["Release v42 is live again, as v44"], "left": [], "failed": False},
         "revert": {

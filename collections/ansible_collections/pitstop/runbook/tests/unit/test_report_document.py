@@ -231,6 +231,27 @@ def test_an_abandoned_run_is_not_called_a_success(tmp_path: Path) -> None:
     assert "phase 4, verify" in document.verdict.sentence
 
 
+def test_a_run_that_did_not_do_all_is_not_called_done(tmp_path: Path) -> None:
+    """Its controller died, or a step was skipped: no failure is on record, and still it is not a success."""
+    files = report_runs.improved()
+    for name in ("comparison", "benchmark-after", "deploy"):
+        del files[name]
+    document = made(files, tmp_path)
+    assert document.verdict.tone == "warn"
+    assert "code deployed, after measured and improvement verified" in document.verdict.sentence
+
+
+def test_a_run_that_measures_nothing_is_not_called_inconclusive(tmp_path: Path) -> None:
+    """It was not asked to measure (benchmark_probes is empty)."""
+    files = report_runs.improved()
+    files["comparison"].update(metrics=[], totals=[], goals=[], verdict="inconclusive")
+    for name in ("benchmark-before", "benchmark-after-db", "benchmark-after"):
+        files[name]["metrics"] = []
+    document = made(files, tmp_path)
+    assert states(document)["improvement"] == states(document)["before"] == "not_asked"
+    assert document.verdict.sentence == "All went through; before and after were not compared."
+
+
 @pytest.mark.parametrize("verdict", ["unchanged", "inconclusive", "worse"])
 def test_a_verdict_that_is_no_improvement_is_not_dressed_up(verdict: str, tmp_path: Path) -> None:
     files = report_runs.improved()

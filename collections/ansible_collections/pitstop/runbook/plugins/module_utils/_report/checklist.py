@@ -20,6 +20,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._report.delivery i
 )
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.evidence import Evidence
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.language import Language
+from ansible_collections.pitstop.runbook.plugins.module_utils._report.results import verdict_of
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.view import (
     Cell,
     Check,
@@ -43,9 +44,13 @@ class _Point:
 
 def checklist(evidence: Evidence, say: Language) -> Section:
     """All points, each with its state. The last one is true of whoever reads it."""
-    checks = [_check(point, evidence, say) for point in _POINTS]
     written = Check("report", say("check.report"), "done", say("check_state.done"), "report.html")
-    return Section("checklist", say("checklist"), (Checklist((*checks, written)),))
+    return Section("checklist", say("checklist"), (Checklist((*points(evidence, say), written)),))
+
+
+def points(evidence: Evidence, say: Language) -> list[Check]:
+    """The points that rest on evidence."""
+    return [_check(point, evidence, say) for point in _POINTS]
 
 
 def _check(point: _Point, evidence: Evidence, say: Language) -> Check:
@@ -124,12 +129,12 @@ def _deploy(evidence: Evidence, say: Language) -> Finding:
 
 
 def _improvement(evidence: Evidence, say: Language) -> Finding:
-    verdict = evidence["comparison"]["verdict"].text
+    verdict = verdict_of(evidence)
     if deploy_undone(evidence):
         return "not_done", Cell(say("check_note.rolled_back"))
     if verdict == "improved":
         return "done", None
-    return "not_done", Cell(say.term("verdict", verdict)) if verdict else None
+    return ("not_done", Cell(say.term("verdict", verdict))) if verdict else ("not_asked", None)
 
 
 def _tags(phase: int, *names: str) -> frozenset[str]:

@@ -122,11 +122,11 @@ def _commit(found: Fact) -> str:
 def _health(health: Fact, say: Language) -> Cell:
     if not health["url"]:
         return EMPTY
-    passes = health["passes"].number
-    if passes is None:
-        return Cell(health["url"].text, code=True)
-    text = say("deploy.health_passes", url=health["url"].text, n=say.number(passes))
-    return Cell(text, tone="bad" if health["failed"].flag else "good")
+    if health["failed"].flag or not health["passes"]:
+        last = (say.quote(health["last"].text, tone="bad"),) if health["last"] else ()
+        return Cell(health["url"].text, code=True, notes=last)
+    passes = say.number(health["passes"].number or 0)
+    return Cell(say("deploy.health_passes", url=health["url"].text, n=passes), tone="good")
 
 
 def _commits(found: Fact) -> list[Cell]:

@@ -10,10 +10,13 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import PHASE_OF
 from ansible_collections.pitstop.runbook.plugins.module_utils._run import Outcome
+
+NEXT: Final = " Next: "
+"""How PitstopError sets off the next step in its text."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +115,8 @@ class Evidence:
         return bool(self[name]) and not any(part["failed"].flag for part in self.parts(name))
 
     def error(self, name: str) -> str:
-        """Why ``name``, or a section of it, failed; empty when it did not or does not say."""
-        return next((part["error"].text for part in self.parts(name) if part["failed"].flag), "")
+        """Why ``name``, or a section of it, failed, without the next step; empty when it did not or does not say."""
+        return next((part["error"].text for part in self.parts(name) if part["failed"].flag), "").partition(NEXT)[0]
 
     def planned(self, name: str) -> bool:
         """Whether the step, or a section of it, ran in check mode."""

@@ -52,8 +52,7 @@ def _postponed(evidence: Evidence, say: Language) -> Iterator[str]:
 
 
 def _plans(evidence: Evidence, say: Language) -> Iterator[str]:
-    last = evidence["plans-after"] or evidence["plans-before"]
-    for plan in last["statements"].records():
+    for plan in evidence["plans-after"]["statements"].records():
         if plan["met"].flag is False:
             yield say("next.plan", statement=plan["name"].text, why=plan["why"].text or say("next.no_reason"))
 

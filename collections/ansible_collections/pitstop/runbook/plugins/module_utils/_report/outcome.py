@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ansible_collections.pitstop.runbook.plugins.module_utils._report.checklist import points
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.course import (
     contact_facts,
     steps_of,
@@ -12,9 +13,13 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._report.course imp
     undone_lists,
 )
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.database import got_back, longest_stall, repairs
-from ansible_collections.pitstop.runbook.plugins.module_utils._report.evidence import Evidence, Fact
+from ansible_collections.pitstop.runbook.plugins.module_utils._report.evidence import NEXT, Evidence, Fact
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.language import Language
-from ansible_collections.pitstop.runbook.plugins.module_utils._report.results import VERDICT_TONES, change_tone
+from ansible_collections.pitstop.runbook.plugins.module_utils._report.results import (
+    VERDICT_TONES,
+    change_tone,
+    verdict_of,
+)
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.view import (
     Block,
     Cell,
@@ -32,8 +37,6 @@ _STATE_TONES: Final[dict[str, Tone]] = {
     "abandoned": "warn",
 }
 _FIRST_CHANGING_PHASE: Final = 2
-_NEXT: Final = " Next: "
-"""How PitstopError sets off the next step in its text."""
 
 
 def state_of(evidence: Evidence) -> str:
@@ -45,19 +48,21 @@ def state_of(evidence: Evidence) -> str:
 def verdict(evidence: Evidence, say: Language) -> Verdict:
     """The banner."""
     state = state_of(evidence)
-    compared = evidence["comparison"]["verdict"].text
+    compared = verdict_of(evidence)
+    figures = tuple(_figures(evidence, say))
+    if state == "succeeded" and (missing := _missing(evidence, say)):
+        return Verdict(say("state.open"), say("sentence.missing", points=missing), "warn", (), figures)
+    sentence = _sentence(evidence, state, compared, say)
     if state in ("succeeded", "open") and compared:
-        label, tone = say.term("verdict", compared), VERDICT_TONES.get(compared, "")
-        details = _shares(evidence, say)
-    else:
-        label, tone, details = say.term("state", state), _STATE_TONES.get(state, ""), ()
-    return Verdict(label, _sentence(evidence, state, compared, say), tone, details, tuple(_figures(evidence, say)))
+        tone = VERDICT_TONES.get(compared, "")
+        return Verdict(say.term("verdict", compared), sentence, tone, _shares(evidence, say), figures)
+    return Verdict(say.term("state", state), sentence, _STATE_TONES.get(state, ""), (), figures)
 
 
 def outcome(evidence: Evidence, say: Language, contacts: dict[str, str]) -> Section:
     """What failed in which phase, what was undone, what was not, the next step, whom to call."""
     failure = Fact(evidence.outcome.failure)
-    why, _, next_step = failure["message"].text.partition(_NEXT)
+    why, _, next_step = failure["message"].text.partition(NEXT)
     at = failure["at"].moment
     pairs = [
         ("outcome.phase", Cell(_phase_name(failure["phase"], say)) if failure else None),
@@ -114,6 +119,12 @@ def _compared_sentence(evidence: Evidence, compared: str, say: Language) -> str:
     if compared in ("improved", "worse"):
         return say(f"sentence.{compared}", count=_count(evidence, compared, say))
     return say(f"sentence.{compared}" if compared == "unchanged" else "sentence.inconclusive")
+
+
+def _missing(evidence: Evidence, say: Language) -> str:
+    """The points of the checklist that were asked for and left no evidence: a run without failure that is not whole."""
+    left = [point.label for point in points(evidence, say) if point.state == "not_done" and not point.evidence]
+    return say.enumeration([label[:1].lower() + label[1:] for label in left])
 
 
 def _count(evidence: Evidence, compared: str, say: Language) -> str:

@@ -37,6 +37,12 @@ VERDICT_TONES: Final[dict[str, Tone]] = {
 _POINTS: Final = (("before", "benchmark-before"), ("after_db", "benchmark-after-db"), ("after", "benchmark-after"))
 
 
+def verdict_of(evidence: Evidence) -> str:
+    """The comparison's verdict; empty when nothing was compared."""
+    comparison = evidence["comparison"]
+    return comparison["verdict"].text if comparison["metrics"].records() else ""
+
+
 def results(evidence: Evidence, say: Language) -> Section | None:
     """The comparison; without one, whatever was measured."""
     comparison = evidence["comparison"]

@@ -60,6 +60,10 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "All went through; before and after were not compared.",
         "Todo se completó; no se comparó el antes con el después.",
     ),
+    "sentence.missing": (
+        "Nothing failed, but not all that was asked for was done. Open: {points}.",
+        "Nada falló, pero no se hizo todo lo que se pidió. Falta: {points}.",
+    ),
     "sentence.open": (
         "A part of the runbook was done ({tags}); the run stays open for the rest.",
         "Se hizo una parte del plan ({tags}); la ejecución sigue abierta para el resto.",
