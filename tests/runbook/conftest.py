@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ansible_runner
 import httpx
 import pytest
+from ansible_runner.interface import run as ansible_runner_run
 
 from tests.sandbox.fixtures import PROJECT, RunningSandbox, sandbox
 
@@ -49,7 +49,7 @@ class Production:
 
     def run(self, *options: str, playbook: str = "master.yml", **variables: Any) -> Ended:
         """Run a playbook as AWX would, through ansible-runner."""
-        runner = ansible_runner.run(
+        runner = ansible_runner_run(
             private_data_dir=str(self.artifacts),
             project_dir=str(PROJECT),
             playbook=playbook,
@@ -60,7 +60,9 @@ class Production:
             quiet=True,
         )
         changed = sum((runner.stats or {}).get("changed", {}).values())
-        return Ended(int(runner.rc), runner.stdout.read(), changed, self._newest_evidence())
+        with runner.stdout as output:
+            text = output.read()
+        return Ended(int(runner.rc), text, changed, self._newest_evidence())
 
     def _newest_evidence(self) -> Path:
         runs = sorted((self.sandbox.directory / "evidence").glob("*/*/run.json"))
@@ -76,7 +78,11 @@ class Production:
     def heroku(self, path: str) -> Any:
         """Ask the local Heroku's Platform API."""
         access = self.sandbox.state["heroku"]
-        answer = httpx.get(access["api_url"] + path, headers={"Authorization": f"Bearer {access['token']}"})
+        headers = {
+            "Authorization": f"Bearer {access['token']}",
+            "Accept": "application/vnd.heroku+json; version=3",
+        }
+        answer = httpx.get(access["api_url"] + path, headers=headers)
         return answer.raise_for_status().json()
 
     def health(self) -> dict[str, Any]:

@@ -28,8 +28,9 @@ PHASES = ("prepare", "baseline", "database", "deploy", "verify", "close")
 
 
 def new_run_id() -> str:
-    """Sortable by time, unique, short enough for an application_name."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    """Sortable by time (to the millisecond), unique, short enough for an application_name."""
+    moment = datetime.now(UTC)
+    return f"{moment:%Y%m%dT%H%M%S}-{moment.microsecond // 1000:03d}{secrets.token_hex(2)}"
 
 
 def open_run(evidence_dir: Path, app: str, facts: Mapping[str, Any]) -> Run:

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What releases, dynos, diffs and push outputs mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.pitstop.runbook.plugins.module_utils._deploy import (
+    dyno_state,
+    findings,
+    live_release,
+    newer_than,
+    push_problem,
+)
+
+
+def dyno(state: str, version: int = 6, kind: str = "web") -> dict[str, Any]:
+    return {"name": f"{kind}.1", "type": kind, "state": state, "release": {"version": version}}
+
+
+@pytest.mark.parametrize(
+    ("dynos", "wanted", "state"),
+    [
+        ([dyno("up")], 1, "up"),
+        ([dyno("idle")], 1, "up"),
+        ([dyno("up", version=5)], 1, "waiting"),
+        ([dyno("up"), dyno("starting")], 2, "waiting"),
+        ([dyno("up"), dyno("crashed")], 2, "crashed"),
+        ([dyno("crashed", version=5), dyno("starting")], 1, "waiting"),
+        ([], 1, "waiting"),
+        ([], 0, "up"),
+        ([dyno("up", kind="worker")], 1, "waiting"),
+    ],
+)
+def test_an_app_is_up_when_all_its_web_dynos_are_up_on_the_release(dynos: list[Any], wanted: int, state: str) -> None:
+    """`heroku ps:wait` is content with no dyno at all, and waits for ever for a crashed one."""
+    assert dyno_state(dynos, wanted, 6)[0] == state
+
+
+def test_secrets_and_conflict_markers_in_added_lines_are_found() -> None:
+    """Once pushed, a secret is everybody's."""
+    password = "postgres://app:" + "x" * 12 + "@db.example/app"
+    marker = "<" * 7 + " HEAD"
+    diff = f"+++ b/config.js\n+const url = '{password}'\n+{marker}\n-const old = '{password}'\n"
+    assert findings(diff) == ["config.js: a URL with a password", "config.js: a conflict marker"]
+    assert findings(f"+++ b/x\n-{password}\n {marker}\n") == []
+
+
+@given(st.text(alphabet=st.characters(blacklist_characters="\n\r"), max_size=80))
+def test_what_is_removed_or_unchanged_never_stops_a_deploy(text: str) -> None:
+    """Taking a secret out of the code must be possible."""
+    assert findings(f"+++ b/x\n-{text}\n {text}\n") == []
+
+
+@pytest.mark.parametrize(
+    ("output", "why"),
+    [
+        (" ! [remote rejected] HEAD -> main (pre-receive hook declined)", "the build failed"),
+        (" ! [rejected] HEAD -> main (non-fast-forward)", "force would lose them"),
+        ("fatal: could not read Username for 'https://git.heroku.com'", "credential"),
+        ("fatal: repository 'https://git.heroku.com/nope.git/' not found", "is not there"),
+        ("something new", "something new"),
+    ],
+)
+def test_a_refused_push_says_why_and_what_next(output: str, why: str) -> None:
+    """Git's exit code alone cannot tell a broken build from somebody else's commits."""
+    assert why in push_problem(output)[0]
+    assert push_problem(output)[1]
+
+
+@given(st.lists(st.integers(1, 50), unique=True), st.integers(0, 50))
+def test_newer_releases_come_newest_first(versions: list[int], after: int) -> None:
+    """The rollback looks at what was released after ours; the wrong order would take the wrong one."""
+    found = [release["version"] for release in newer_than([{"version": v} for v in versions], after)]
+    assert found == sorted((v for v in versions if v > after), reverse=True)
+
+
+def test_the_live_release_is_the_current_one_not_the_newest() -> None:
+    """A failed release is the newest and serves nobody."""
+    assert live_release([{"version": 7, "current": False}, {"version": 6, "current": True}]) == {
+        "version": 6,
+        "current": True,
+    }

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Committing, pushing and reverting, on real repositories."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import Run
+
+from .conftest import RunOperation
+
+
+class Checkout:
+    """A work tree with a bare ``origin``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "work"
+        self.origin = folder / "origin.git"
+        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", self.origin], check=True)
+        subprocess.run(["git", "init", "-q", "-b", "main", self.path], check=True)
+        for key, value in {"user.name": "Test", "user.email": "test@team.example"}.items():
+            self.git("config", key, value)
+        self.git("remote", "add", "origin", str(self.origin))
+        self.write("app.js", "old\n")
+        self.write("other.js", "other\n")
+        self.git("add", ".")
+        self.git("commit", "-q", "-m", "first")
+        self.git("push", "-q", "origin", "main")
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(["git", "-C", self.path, *arguments], check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def write(self, name: str, text: str) -> None:
+        (self.path / name).write_text(text)
+
+    def origin_commit(self) -> str:
+        return self.git("ls-remote", str(self.origin), "refs/heads/main").split()[0]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    """A clean checkout."""
+    return Checkout(tmp_path)
+
+
+def test_only_declared_paths_are_committed(run_operation: RunOperation, checkout: Checkout) -> None:
+    """A colleague's half-done work in the same tree must not be shipped."""
+    checkout.write("app.js", "new\n")
+    checkout.write("other.js", "half done\n")
+    checkout.write("notes.txt", "private\n")
+    args = {"repository": str(checkout.path), "paths": ["app.js"], "message": "perf: faster"}
+    planned = run_operation("git_commit", args, check=True)
+    assert planned.result["changed"] is True
+    assert checkout.git("log", "--format=%s") == "first"
+    done = run_operation("git_commit", args).result
+    assert checkout.git("show", "--format=%s", "--name-only", "HEAD").split("\n") == ["perf: faster", "", "app.js"]
+    assert done["commit"] == checkout.git("rev-parse", "HEAD")
+    assert set(checkout.git("status", "--porcelain").split("\n")) == {"M other.js", "?? notes.txt"}
+    assert run_operation("git_commit", args).result["changed"] is False
+
+
+def test_somebody_elses_commit_is_never_pushed_away(
+    run_operation: RunOperation, checkout: Checkout, tmp_path: Path
+) -> None:
+    """`--force` can drop a colleague's hotfix: a diverged branch stops the run and says what to do."""
+    colleague = tmp_path / "colleague"
+    subprocess.run(["git", "clone", "-q", checkout.origin, colleague], check=True)
+    identity = ["-c", "user.name=C", "-c", "user.email=c@team.example"]
+    subprocess.run(["git", "-C", colleague, *identity, "commit", "-q", "--allow-empty", "-m", "hotfix"], check=True)
+    subprocess.run(["git", "-C", colleague, "push", "-q", "origin", "main"], check=True)
+    hotfix = checkout.origin_commit()
+    checkout.git("commit", "-q", "--allow-empty", "-m", "ours")
+    refused = run_operation("git_push", {"repository": str(checkout.path), "remote": "origin"})
+    assert refused.failed
+    assert "force would lose them" in refused.message
+    assert "git pull --rebase" in refused.message
+    assert checkout.origin_commit() == hotfix
+
+
+def test_a_push_arrives_once(run_operation: RunOperation, checkout: Checkout) -> None:
+    """Started again, a deploy must see that the remote has the commit."""
+    checkout.git("commit", "-q", "--allow-empty", "-m", "ours")
+    args = {"repository": str(checkout.path), "remote": "origin"}
+    planned = run_operation("git_push", args, check=True)
+    assert planned.result["changed"] is True
+    assert checkout.origin_commit() != checkout.git("rev-parse", "HEAD")
+    assert run_operation("git_push", args).result["changed"] is True
+    assert checkout.origin_commit() == checkout.git("rev-parse", "HEAD")
+    assert run_operation("git_push", args).result["changed"] is False
+
+
+def _deploy(checkout: Checkout, run: Run, live: str) -> None:
+    head = checkout.git("rev-parse", "HEAD")
+    run.write("deploy.review", {"live": {"version": 5, "commit": live}, "base_commit": live}, "2026-01-01")
+    run.write("deploy.commit", {"commit": head}, "2026-01-01")
+
+
+def test_a_deploy_of_several_commits_and_a_merge_is_reverted_to_the_old_tree(
+    run_operation: RunOperation, checkout: Checkout, run: Run
+) -> None:
+    """Whatever was shipped, the branch must have the old content again, and the change must not be lost."""
+    live = checkout.git("rev-parse", "HEAD")
+    checkout.git("switch", "-q", "-c", "side")
+    checkout.write("side.js", "side\n")
+    checkout.git("add", "side.js")
+    checkout.git("commit", "-q", "-m", "side")
+    checkout.git("switch", "-q", "main")
+    checkout.write("app.js", "new\n")
+    checkout.git("commit", "-q", "-a", "-m", "fix")
+    checkout.git("merge", "-q", "--no-ff", "-m", "merge side", "side")
+    _deploy(checkout, run, live)
+    args = {"repository": str(checkout.path)}
+    assert len(run_operation("git_revert", args, run=run, check=True).result["reverted"]) == 2
+    result = run_operation("git_revert", args, run=run).result
+    assert result["changed"] is True
+    assert checkout.git("rev-parse", "HEAD^{tree}") == checkout.git("rev-parse", f"{live}^{{tree}}")
+    assert checkout.git("status", "--porcelain") == ""
+    assert run_operation("git_revert", args, run=run).result["changed"] is False
+
+
+def test_a_commit_on_top_is_not_reverted(run_operation: RunOperation, checkout: Checkout, run: Run) -> None:
+    """A colleague went on working: what to take back is for a person to decide, and nothing is touched."""
+    live = checkout.git("rev-parse", "HEAD")
+    checkout.write("app.js", "new\n")
+    checkout.git("commit", "-q", "-a", "-m", "fix")
+    _deploy(checkout, run, live)
+    checkout.write("other.js", "more\n")
+    checkout.git("commit", "-q", "-a", "-m", "a colleague's")
+    head = checkout.git("rev-parse", "HEAD")
+    refused = run_operation("git_revert", {"repository": str(checkout.path)}, run=run)
+    assert refused.failed
+    assert "git revert" in refused.message
+    assert checkout.git("rev-parse", "HEAD") == head
