@@ -9,10 +9,16 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
 
+from sandbox.heroku.backups import Backups
+from sandbox.heroku.config import Config
+from sandbox.heroku.faults import Faults
+from sandbox.heroku.models import App, Transfer
+from sandbox.heroku.store import Store
 from tests.heroku.cli import Cli
 from tests.heroku.local import APP, Local, locked, wait_until
 from tests.operations.postgres_server import execute, wheel_bin
@@ -66,8 +72,18 @@ def test_url(cli: Cli, local: Local, first_backup: int) -> None:
     assert httpx.get(plain, trust_env=False).content.startswith(b"PGDMP")
     refused = httpx.get(plain[:-1] + ("0" if plain[-1] != "0" else "1"), trust_env=False)
     assert (refused.status_code, b"AccessDenied" in refused.content) == (403, True)
-    expired = httpx.get(re.sub(r"expires=\d+", "expires=1", plain), trust_env=False)
-    assert expired.status_code == 403
+    prolonged = httpx.get(re.sub(r"expires=\d+", "expires=9999999999", plain), trust_env=False)
+    assert prolonged.status_code == 403
+
+
+@pytest.mark.parametrize(("seconds", "admitted"), [(60, True), (-1, False)])
+def test_a_link_expires(tmp_path: Path, seconds: int, admitted: bool) -> None:
+    """A link that somebody kept is of no use after its hour."""
+    backups = Backups(tmp_path, Config("", "", "", "", tmp_path, 0, []), Store(tmp_path), Faults(tmp_path))
+    link, _ = backups.sign(App("shop", "http://localhost/", {}), Transfer(1, "pg_dump"), seconds)
+    parts = urlsplit(link)
+    query = dict(parse_qsl(parts.query))
+    assert backups.admits(parts.path, query["expires"], query["signature"]) is admitted
 
 
 def test_download(cli: Cli, tmp_path: Path, first_backup: int) -> None:
