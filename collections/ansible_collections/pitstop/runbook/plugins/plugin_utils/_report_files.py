@@ -96,7 +96,7 @@ def markdown_code(text: str, *, table: bool = False) -> str:
     """``text`` as code. In a table a pipe ends the cell even within backticks, so it becomes an entity there."""
     line = _one_line(text)
     if table and "|" in line:
-        return f"<code>{re.sub(r'[^\w ]', lambda match: f'&#{ord(match[0])};', line)}</code>"
+        return f"<code>{re.sub(r'[^A-Za-z0-9 ]', lambda match: f'&#{ord(match[0])};', line)}</code>"
     fence = "`" * (_longest_run(line) + 1)
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{pad}{line}{pad}{fence}"

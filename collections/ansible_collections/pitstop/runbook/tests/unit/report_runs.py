@@ -70,6 +70,16 @@ def deploy_failed() -> Files:
     return _failed(files, 3, "health | Wait until the app answers as the new release", message, 14.2)
 
 
+def taken_back() -> Files:
+    """The release was healthy but slower: a gate failed, and the deploy was taken back."""
+    files = improved()
+    error = "The benchmark says that the app got worse. findCustomer: 88.1 → 140 ms. Next: undo the deploy"
+    files["comparison"].update(verdict="worse", gates=["findCustomer: 88.1 → 140 ms"], failed=True, error=error)
+    files["comparison"]["metrics"][2].update(_judged(92.4, 140.0, "worse", "beyond 10 %"))
+    files["rollback"] = {**deploy_failed()["rollback"]}
+    return _failed(files, 4, "compare | Judge", error, 18.3)
+
+
 def partly_undone() -> Files:
     """As deploy_failed, but the revert could not be pushed."""
     files = deploy_failed()
@@ -104,7 +114,7 @@ def database_only() -> Files:
 
 def everything() -> dict[str, Files]:
     """All of them, by name."""
-    makers = (improved, deploy_failed, partly_undone, aborted, database_only)
+    makers = (improved, deploy_failed, taken_back, partly_undone, aborted, database_only)
     return {maker.__name__: maker() for maker in makers}
 
 

@@ -192,6 +192,16 @@ def test_a_deploy_that_was_undone_is_not_ticked(tmp_path: Path) -> None:
     assert found["indexes"] == "done"
 
 
+def test_a_healthy_release_that_was_taken_back_is_not_ticked(tmp_path: Path) -> None:
+    """It was up for a while; what counts is what is live."""
+    document = made(report_runs.taken_back(), tmp_path)
+    assert states(document)["deploy"] == states(document)["improvement"] == "not_done"
+    assert states(document)["after"] == "done"
+    assert "rolled back" in texts(section(document, "deploy"))
+    assert "findCustomer: 88.1 → 140 ms" in texts(section(document, "results"))
+    assert "v42 is live again" in texts(document.sections[0])
+
+
 def test_what_could_not_be_undone_asks_for_a_person(tmp_path: Path) -> None:
     document = made(report_runs.partly_undone(), tmp_path)
     assert document.verdict.tone == "bad"
@@ -218,6 +228,7 @@ def test_a_part_of_the_runbook_is_not_blamed_for_the_rest(tmp_path: Path) -> Non
     assert found["deploy"] == found["after"] == found["improvement"] == found["before"] == "not_asked"
     assert found["backup"] == "not_done"
     assert "the run stays open" in document.verdict.sentence
+    assert "not reached" not in texts(section(document, "timeline"))
     assert "made this morning" in texts(section(document, "waivers"))
     assert "Take a backup" in texts(section(document, "next"))
 
