@@ -197,6 +197,8 @@ def test_a_healthy_release_that_was_taken_back_is_not_ticked(tmp_path: Path) -> 
     document = made(report_runs.taken_back(), tmp_path)
     assert states(document)["deploy"] == states(document)["improvement"] == "not_done"
     assert states(document)["after"] == "done"
+    assert "Change of the total" not in dict(document.verdict.figures)
+    assert "Change of the total" in dict(made(report_runs.improved(), tmp_path / "good").verdict.figures)
     assert "rolled back" in texts(section(document, "deploy"))
     assert "findCustomer: 88.1 → 140 ms" in texts(section(document, "results"))
     assert "v42 is live again" in texts(document.sections[0])

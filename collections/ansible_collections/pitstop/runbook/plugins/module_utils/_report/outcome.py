@@ -155,7 +155,8 @@ def _share(judged: Fact, say: Language) -> str:
 def _figures(evidence: Evidence, say: Language) -> list[tuple[str, Cell]]:
     figures: list[tuple[str, Cell]] = []
     total = _total(evidence)
-    if (change := total["change_percent"].number) is not None:
+    # After a failure the change is not what is live.
+    if (change := total["change_percent"].number) is not None and evidence.outcome.failure is None:
         tone = change_tone(change, total["verdict"].text)
         figures.append((say("figure.change"), Cell(say.percent(change, signed=True), tone=tone)))
     if repairs(evidence):
