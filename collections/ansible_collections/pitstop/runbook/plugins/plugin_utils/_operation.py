@@ -19,6 +19,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils import _evidence
 from ansible_collections.pitstop.runbook.plugins.module_utils._args import FALLBACK_VARIABLES, RUN, Spec
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import Run
+from ansible_collections.pitstop.runbook.plugins.module_utils._redact import redacted_data
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import with_header
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuClient
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
@@ -118,4 +119,5 @@ class Operation(ActionBase):
 
     def _record(self, data: dict[str, Any], started_at: str) -> None:
         if self.args["evidence"]:
-            self.current_run.write(self.args["evidence"], data, started_at)
+            kept = {key: value for key, value in data.items() if key != "diff"}
+            self.current_run.write(self.args["evidence"], redacted_data(kept), started_at)
