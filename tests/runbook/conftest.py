@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,6 @@ DATABASE_SQL = """
 SELECT json_build_object(
     'files', (SELECT json_agg((relname, pg_relation_filenode(oid), reloptions::text) ORDER BY relname) FROM pg_class
                WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i')),
-    'folios', (SELECT json_agg(current_number ORDER BY tenant_id, series) FROM tenant_folios),
     'invoices', (SELECT count(*) FROM tenant_invoices))
 """
 
@@ -89,6 +89,10 @@ class Production:
         """The bot's own answer."""
         return dict(httpx.get(self.sandbox.state["web_url"] + "health").raise_for_status().json())
 
+    def folios(self) -> list[Any]:
+        """The last invoice number of each tenant: measuring hands some out, planning must not."""
+        return self.sandbox.query("SELECT tenant_id, series, current_number FROM tenant_folios ORDER BY 1, 2")
+
     def snapshot(self) -> dict[str, Any]:
         """All that a run may change: database, repository, origin, Heroku."""
         return {
@@ -104,4 +108,6 @@ class Production:
 def production(sandbox: RunningSandbox, tmp_path: Path) -> Production:
     """A production on its first day: bloated, without the indexes, the fix uncommitted in the work tree."""
     sandbox.fresh()
+    for kept in ("evidence", "backups"):
+        shutil.rmtree(sandbox.directory / kept, ignore_errors=True)
     return Production(sandbox, tmp_path)

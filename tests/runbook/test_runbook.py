@@ -46,10 +46,10 @@ def test_the_job_is_done_and_a_second_run_changes_nothing(production: Production
 
 def test_check_mode_prints_the_plan_and_changes_nothing(production: Production) -> None:
     """What --check says is what users decide on; what it changed would be a lie."""
-    before = production.snapshot()
+    before = production.snapshot(), production.folios()
     ended = production.run("--check", "--diff")
     assert ended.exit_code == 0, ended.text
-    assert production.snapshot() == before
+    assert (production.snapshot(), production.folios()) == before
     for planned in (
         "VACUUM (FULL, ANALYZE)",
         "CREATE INDEX CONCURRENTLY",
