@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
+from ansible_collections.pitstop.runbook.plugins.module_utils._redact import redacted
 from ansible_collections.pitstop.runbook.plugins.modules.git_probe import ARGUMENT_SPEC
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import Git
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import Git, GitError
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
+
+HEROKU_BRANCH = "main"
 
 
 class ActionModule(Operation):
@@ -16,26 +20,64 @@ class ActionModule(Operation):
 
     def operate(self) -> dict[str, Any]:
         git = Git(self.args["repository"])
-        identity = {key: self._configured(git, key) for key in ("user.name", "user.email")}
-        remote, branch = self.args["remote"], self.args["branch"]
-        heads = {remote: git.remote_commit(remote, branch)}
-        if self.args["app"]:
-            url, env = self.heroku_git()
-            heads["heroku"] = git.remote_commit(url, "main", env)
+        tips = {self.args["remote"]: self._origin(git), **self._heroku(git)}
         result = {
             "version": git.run("version").removeprefix("git version "),
             "repository": str(git.path),
-            "branch": git.run("branch", "--show-current"),
+            "branch": self._branch(git),
             "head": git.run("rev-parse", "HEAD"),
-            "identity": f"{identity['user.name']} <{identity['user.email']}>",
-            "remotes": heads,
+            "identity": self._identity(git),
+            "remotes": tips,
             "dirty": sorted(git.dirty()),
         }
-        answered = ", ".join(f"{name} at {(head or 'nothing')[:12]}" for name, head in heads.items())
-        self.say(f"git: {result['identity']} on {result['branch'] or 'no branch'}; {answered}")
+        answered = ", ".join(f"{name} at {(tip or 'nothing')[:12]}" for name, tip in tips.items())
+        self.say(f"git: {result['identity']} on {result['branch']}; {answered}; {len(result['dirty'])} paths changed")
         return result
 
-    def _configured(self, git: Git, key: str) -> str:
-        if not git.succeeds("config", key):
-            raise PitstopError(f"git does not know your {key}", next_step=f"git config --global {key} …")
-        return git.run("config", key)
+    def _branch(self, git: Git) -> str:
+        found, wanted = git.run("branch", "--show-current"), self.args["branch"]
+        if found != wanted:
+            raise PitstopError(
+                f"{git.path} is {f'on branch {found}' if found else 'on no branch: its HEAD is detached'}",
+                why=f"{wanted} is what is deployed",
+                next_step=f"git -C {git.path} switch {wanted}, or set pitstop_branch",
+            )
+        return found
+
+    def _identity(self, git: Git) -> str:
+        """Who a commit would be by. Without useConfigOnly git would make one up from the login and the host."""
+        try:
+            ident = git.run("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
+        except GitError as error:
+            raise PitstopError(
+                "git does not know who you are",
+                why="user.name or user.email is not set",
+                next_step='git config --global user.name "…" && git config --global user.email "…"',
+            ) from error
+        return ident.rsplit(" ", 2)[0]
+
+    def _origin(self, git: Git) -> str | None:
+        name, remotes = self.args["remote"], git.run("remote").split()
+        if name not in remotes:
+            raise PitstopError(
+                f"{git.path} has no remote {name}",
+                why=f"it has {', '.join(remotes) or 'none'}",
+                next_step=f"git -C {git.path} remote add {name} URL, or set preflight_remote",
+            )
+        remedy = f"try `git -C {git.path} fetch {name}`, and mend your key or password"
+        return self._tip(name, remedy, lambda: git.remote_commit(name, self.args["branch"]))
+
+    def _heroku(self, git: Git) -> dict[str, str | None]:
+        if not self.args["app"]:
+            return {}
+        url, env = self.heroku_git()
+        remedy = "export a valid HEROKU_API_KEY, and check pitstop_heroku_git_url"
+        return {"heroku": self._tip(redacted(url), remedy, lambda: git.remote_commit(url, HEROKU_BRANCH, env))}
+
+    @staticmethod
+    def _tip(name: str, next_step: str, ask: Callable[[], str | None]) -> str | None:
+        try:
+            return ask()
+        except GitError as error:
+            why = redacted("; ".join(error.output.strip().splitlines()[-3:]))
+            raise PitstopError(f"The remote {name} does not answer git", why=why, next_step=next_step) from error

@@ -1,41 +1,72 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prove the Heroku key by using it, and say what is live."""
+"""Prove the Heroku key by using it, and say what is live and what is under way."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
+from ansible_collections.pitstop.runbook.plugins.module_utils._preflight import unknown_app
 from ansible_collections.pitstop.runbook.plugins.modules.heroku_probe import ARGUMENT_SPEC
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuClient, HerokuError
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._releases import Releases
+
+NEWEST_RELEASES = {"Range": "version ..; max=20, order=desc"}
+MANY_BUILDS = {"Range": "id ..; max=1000"}  # builds are ranged by id alone, which tells nothing of their age
 
 
 class ActionModule(Operation):
     spec = ARGUMENT_SPEC
 
     def operate(self) -> dict[str, Any]:
-        name = self.args["app"]
         heroku = self.heroku()
         email = heroku.get("/account")["email"]
-        app = heroku.get(f"/apps/{name}")
-        releases = Releases(heroku, name, self.say)
-        live = releases.live()
+        app = self._app(heroku)
+        path = f"/apps/{app['name']}"
+        releases = heroku.get(f"{path}/releases", NEWEST_RELEASES)
+        builds = heroku.get(f"{path}/builds", MANY_BUILDS)
         result = {
             "account": email,
             "app": app["name"],
             "stack": app["stack"]["name"],
             "maintenance": app["maintenance"],
-            "formation": {p["type"]: p["quantity"] for p in heroku.get(f"/apps/{name}/formation")},
-            "live": {
-                "version": live["version"],
-                "id": live["id"],
-                "status": live["status"],
-                "commit": releases.commit_of(live),
-            },
+            "formation": {row["type"]: _fields(row, "quantity", "size") for row in heroku.get(f"{path}/formation")},
+            "live": self._live(heroku, path, releases),
+            "pending_releases": [f"v{row['version']}" for row in releases if row["status"] == "pending"],
+            "pending_builds": [str(row["id"]) for row in builds if row["status"] == "pending"],
         }
-        self.say(
-            f"Heroku: {email} on {app['name']}, live v{live['version']}, commit {str(result['live']['commit'])[:12]}"
-        )
-        if app["maintenance"]:
-            self.say("Heroku: maintenance mode is on; the app answers nobody", color="yellow")
+        self._say(result)
         return result
+
+    def _app(self, heroku: HerokuClient) -> dict[str, Any]:
+        try:
+            return dict(heroku.get(f"/apps/{self.args['app']}"))
+        except HerokuError as error:
+            if error.status != 404:
+                raise
+            raise unknown_app(self.args["app"], [app["name"] for app in heroku.get("/apps")]) from error
+
+    def _live(self, heroku: HerokuClient, path: str, releases: list[dict[str, Any]]) -> dict[str, Any]:
+        current = next((release for release in releases if release["current"]), None)
+        if current is None:
+            raise PitstopError(
+                f"The app {self.args['app']} has no live release among its last {len(releases)}",
+                next_step="deploy it once by hand: git push heroku main",
+            )
+        slug = current.get("slug")
+        commit = heroku.get(f"{path}/slugs/{slug['id']}").get("commit") if slug else None
+        return {**_fields(current, "version", "id", "status"), "commit": commit}
+
+    def _say(self, result: dict[str, Any]) -> None:
+        live = result["live"]
+        commit = f"commit {live['commit'][:12]}" if live["commit"] else "no commit"
+        self.say(f"Heroku: {result['account']} on {result['app']}, live v{live['version']}, {commit}")
+        if result["maintenance"]:
+            self.say("Heroku: maintenance mode is on; the app answers nobody", color="yellow")
+        under_way = [*result["pending_releases"], *(f"build {build}" for build in result["pending_builds"])]
+        if under_way:
+            self.say(f"Heroku: somebody's deploy is under way: {', '.join(under_way)}", color="yellow")
+
+
+def _fields(row: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: row[name] for name in names}

@@ -8,7 +8,8 @@ DOCUMENTATION = r"""
 module: git_probe
 short_description: Prove git by using it
 description:
-  - Reads the work tree and who commits, and asks each remote for its branch.
+  - Reads the work tree and who commits, and asks each remote for its branch. Refuses another branch than the one that
+    is deployed, an identity that git would have to make up, and a remote that does not answer.
 author: The Pitstop maintainers (@pitstop)
 options:
   repository:
@@ -49,7 +50,7 @@ repository:
   returned: always
   type: str
 branch:
-  description: Its branch; empty when HEAD is detached.
+  description: Its branch.
   returned: always
   type: str
 head:

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: heroku_probe
 short_description: Prove the Heroku key by using it
 description:
-  - Reads the account, the app, its formation and what is live.
+  - Reads the account, the app, its formation, what is live and what is under way.
 author: The Pitstop maintainers (@pitstop)
 extends_documentation_fragment:
   - pitstop.runbook.heroku
@@ -44,13 +44,23 @@ maintenance:
   returned: always
   type: bool
 formation:
-  description: Process type to number of dynos.
+  description: Process type to C(quantity) and C(size) of its dynos.
   returned: always
   type: dict
 live:
   description: The live release, C(version), C(id), C(status), C(commit).
   returned: always
   type: dict
+pending_releases:
+  description: Releases that have not ended, such as v12.
+  returned: always
+  type: list
+  elements: str
+pending_builds:
+  description: Ids of builds that have not ended.
+  returned: always
+  type: list
+  elements: str
 """
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._args import HEROKU, Spec

@@ -9,7 +9,7 @@ module: postgresql_probe
 short_description: Prove the app's PostgreSQL by using it
 description:
   - Reads what the server and the role can do. Refuses a pooler's URL, a server in recovery, PostgreSQL before 13,
-    14.0 to 14.3 (their CONCURRENTLY misses rows), a table that is not there, and one the role may not maintain.
+    14.0 to 14.3 (their CONCURRENTLY misses rows), a table that is not there, and tables the role may not maintain.
 author: The Pitstop maintainers (@pitstop)
 options:
   tables:
@@ -72,8 +72,18 @@ extensions:
   description: Installed extensions and their versions.
   returned: always
   type: dict
+available:
+  description:
+    - Extensions of interest that are not installed, each with its C(version), and C(creatable) for whether this role
+      may install it.
+  returned: always
+  type: dict
+functions:
+  description: Functions of pgstattuple with their schema, and whether the role may call each.
+  returned: always
+  type: dict
 settings:
-  description: Settings that a measurement depends on.
+  description: Settings in force that the work depends on.
   returned: always
   type: dict
 pgstattuple:
@@ -81,10 +91,10 @@ pgstattuple:
   returned: always
   type: bool
 tables:
-  description: The tables, with their schema.
+  description: The tables, each with C(name), C(owner), C(owned) and C(maintainable).
   returned: always
   type: list
-  elements: str
+  elements: dict
 plan:
   description: Name and limits of the Heroku plan; null elsewhere.
   returned: always
