@@ -27,7 +27,8 @@ class ActionModule(Operation):
         releases = Releases(self.heroku(), self.args["app"], self.say)
         live = releases.live()
         before = releases.get(noted["version"])
-        if slug_id(live) == slug_id(before):
+        reverted = (self.current_run.read("rollback") or {}).get("revert", {}).get("commit")
+        if slug_id(live) == slug_id(before) or releases.commit_of(live) in (noted["commit"], reverted):
             result["version"] = live["version"]
             if live["version"] == noted["version"]:
                 self.say(f"v{live['version']} is still live: the new code never went live")
