@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -143,6 +147,23 @@ class TestHeroku:
         assert "REPORTS_URL" in done.message
 
 
+SLOW_PG_DUMP = """#!/bin/sh
+if [ "$1" = --version ]; then echo 'pg_dump (PostgreSQL) 99.0'; exit; fi
+for option; do
+    case $option in --file=*) mkdir "${{option#--file=}}"; echo half > "${{option#--file=}}/toc.dat";; esac
+done
+echo $$ > {folder}/pid.new; mv {folder}/pid.new {folder}/pid
+exec sleep 600
+"""
+
+
+def interrupt_once(pid_file: Path) -> None:
+    """Send this process SIGTERM, as AWX does, as soon as the dump is under way."""
+    while not pid_file.exists():
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 class TestPgDump:
     @pytest.fixture
     def options(self, filled: str, tmp_path: Path) -> dict[str, Any]:
@@ -202,6 +223,29 @@ class TestPgDump:
         done = run_operation("pg_dump_backup", options, run=run)
         assert done.failed
         assert "of_somebody_else" in done.message
+        assert list((tmp_path / "backups").iterdir()) == []
+
+    def test_a_run_may_take_two(self, options: dict[str, Any], run_operation: RunOperation, run: Run) -> None:
+        """Else `--tags backup` would fail the second time, or overwrite the backup that was good."""
+        first, second = (run_operation("pg_dump_backup", options, run=run).result["file"] for _ in range(2))
+        assert (Path(first).name, Path(second).name) == (f"{run.id}.pgdump", f"{run.id}-2.pgdump")
+        assert Path(first).exists()
+
+    def test_an_interrupted_dump_leaves_nothing(
+        self, options: dict[str, Any], run_operation: RunOperation, run: Run, tmp_path: Path
+    ) -> None:
+        """Else Ctrl-C, or AWX, would leave pg_dump at work in the database, and the ruins of its dump."""
+        slow = tmp_path / "bin" / "pg_dump"
+        slow.parent.mkdir()
+        slow.write_text(SLOW_PG_DUMP.format(folder=tmp_path))
+        slow.chmod(0o755)
+        killer = threading.Thread(target=interrupt_once, args=(tmp_path / "pid",))
+        killer.start()
+        with pytest.raises(KeyboardInterrupt):
+            run_operation("pg_dump_backup", {**options, "bin_dir": str(slow.parent)}, run=run)
+        killer.join()
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((tmp_path / "pid").read_text()), 0)
         assert list((tmp_path / "backups").iterdir()) == []
 
     def test_a_full_disk_is_seen_before(

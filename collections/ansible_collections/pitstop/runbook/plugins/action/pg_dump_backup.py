@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.pitstop.runbook.plugins.module_utils import _evidence
 from ansible_collections.pitstop.runbook.plugins.module_utils._backup import Backup
-from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._units import bytes_text, seconds_text
 from ansible_collections.pitstop.runbook.plugins.modules.pg_dump_backup import ARGUMENT_SPEC
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
@@ -22,6 +22,7 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._pg_tools import (
     find_tool,
     folder_bytes,
 )
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._probes import interruptible
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._room import make_private, require_room
 
 DATA_SQL = """
@@ -47,7 +48,8 @@ class ActionModule(Operation):
             self.say(f"would: {pg_dump.path} --format=directory --jobs={self.args['jobs']} --file={target}")
             self.say(f"would: read it with {pg_dump.sibling('pg_restore')} --list")
             return {"changed": True, **replace(planned, verdict="planned").as_evidence()}
-        return {"changed": True, **self._taken(planned, target, url, pg_dump, data).as_evidence()}
+        with interruptible():
+            return {"changed": True, **self._taken(planned, target, url, pg_dump, data).as_evidence()}
 
     def _taken(self, planned: Backup, target: Path, url: str, pg_dump: Tool, data: dict[str, Any]) -> Backup:
         """Dump under a provisional name: a folder with the backup's own name is a whole, readable backup."""
@@ -73,9 +75,7 @@ class ActionModule(Operation):
         return replace(planned, size_bytes=size, seconds=seconds, proof="list", entries=entries)
 
     def _target(self) -> Path:
-        target = Path(self.args["directory"]) / f"{self.current_run.id}.pgdump"
-        if target.exists():
-            raise PitstopError(
-                f"{target} exists", why="this run has a backup", next_step=f"move it away: mv {target} {target}.old"
-            )
-        return target
+        """A folder named after the run, which may take more than one."""
+        folder, name = Path(self.args["directory"]), self.current_run.id
+        names = (f"{name}{'' if number == 1 else f'-{number}'}.pgdump" for number in count(1))
+        return next(folder / name for name in names if not (folder / name).exists())
