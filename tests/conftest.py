@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the collection importable by its real name, as ansible-core itself does, before any test module asks for it."""
+"""What has to hold before any test module is imported."""
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 from ansible.plugins.loader import init_plugin_loader
@@ -11,4 +13,8 @@ from tests.machine import pytest_runtest_setup, pytest_terminal_summary
 
 __all__ = ["pytest_runtest_setup", "pytest_terminal_summary"]
 
+# ansible-playbook and molecule lie beside this interpreter; its environment need not be an activated one.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+# The collection is importable by its real name, as in ansible-core itself.
 init_plugin_loader([str(Path(__file__).parents[1] / "collections")])

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,6 @@ TIMEOUT_S = 600
 def test_scenario(scenario: str, tmp_path: Path) -> None:
     """Without it nobody would know that the roles hold on a server that is not the sandbox's."""
     environment = os.environ | {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "MOLECULE_EPHEMERAL_DIRECTORY": str(tmp_path),
         "PITSTOP_CONTAINER_ENGINE": str(machine.container_engine()),
     }

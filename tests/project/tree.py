@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -22,10 +21,7 @@ def tracked(*patterns: str) -> list[Path]:
 
 def ansible(program: str, *arguments: str) -> str:
     """What a program of ansible-core prints when it is run from the root; fails with its errors when it fails."""
-    binaries = Path(sys.executable).parent
-    environment = os.environ | {"PATH": os.pathsep.join([str(binaries), os.environ["PATH"]]), "NO_COLOR": "1"}
-    done = subprocess.run(
-        [binaries / program, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
+    environment = os.environ | {"NO_COLOR": "1"}
+    done = subprocess.run([program, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
