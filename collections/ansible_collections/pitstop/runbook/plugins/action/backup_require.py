@@ -31,7 +31,7 @@ class ActionModule(Operation):
         found = f"the newest, {backup.id}, is {age_text(age)} old" if backup and age is not None else "there is none"
         if not waiver:
             raise PitstopError(
-                f"{self.current_run.app} has no proven backup of the last {age_text(limit)}: {found}",
+                f"{self.current_run.app} has no backup of the last {age_text(limit)}: {found}",
                 next_step="take one (--tags backup), or say in backup_waiver why it may be done without",
                 partial=result,
             )
