@@ -90,14 +90,10 @@ def measure_from_pgstattuple(size: TableSize, scan: Mapping[str, Any], method: M
     )
 
 
-def measure_from_statistics(
-    size: TableSize, *, rows: float | None, row_width: float | None, dead_rows: int
-) -> Measure:
+def measure_from_statistics(size: TableSize, *, rows: float | None, row_width: float | None, dead_rows: int) -> Measure:
     """From pg_class and pg_stats: ``rows`` (reltuples) times the mean ``row_width`` of data. Without them: unknown."""
     if rows is None or rows < 0 or row_width is None:
-        return _measure(
-            size, live=size.heap_bytes, dead_bytes=0, live_rows=0, dead_rows=dead_rows, method="unknown"
-        )
+        return _measure(size, live=size.heap_bytes, dead_bytes=0, live_rows=0, dead_rows=dead_rows, method="unknown")
     row_bytes = TUPLE_HEADER_BYTES + row_width
     return _measure(
         size,

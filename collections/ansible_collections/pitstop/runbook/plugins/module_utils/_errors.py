@@ -13,9 +13,7 @@ class PitstopError(Exception):
     ``partial`` holds results that were true before the failure, so that evidence keeps them.
     """
 
-    def __init__(
-        self, what: str, *, why: str = "", next_step: str = "", partial: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, what: str, *, why: str = "", next_step: str = "", partial: dict[str, Any] | None = None) -> None:
         self.what = what
         self.why = why
         self.next_step = next_step

@@ -55,9 +55,7 @@ def plan_declared(database: Database, declared: DeclaredIndex) -> IndexPlan:
 def present_indexes(database: Database, table_oid: int) -> list[PresentIndex]:
     """All indexes of a table."""
     return [
-        PresentIndex(
-            row["name"], row["valid"], row["building"], row["unique"], definition_tail(row["definition"])
-        )
+        PresentIndex(row["name"], row["valid"], row["building"], row["unique"], definition_tail(row["definition"]))
         for row in database.rows(PRESENT_SQL, (table_oid,))
     ]
 
