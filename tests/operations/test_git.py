@@ -135,3 +135,54 @@ def test_a_commit_on_top_is_not_reverted(run_operation: RunOperation, checkout: 
     assert refused.failed
     assert "git revert" in refused.message
     assert checkout.git("rev-parse", "HEAD") == head
+
+
+def test_a_revert_leaves_unrelated_work_alone_staged_or_not(
+    run_operation: RunOperation, checkout: Checkout, run: Run
+) -> None:
+    """On request days later, somebody is in the middle of other work in the same tree: it must survive."""
+    live = checkout.git("rev-parse", "HEAD")
+    checkout.write("app.js", "new\n")
+    checkout.git("commit", "-q", "-a", "-m", "fix")
+    _deploy(checkout, run, live)
+    checkout.write("other.js", "staged work\n")
+    checkout.git("add", "other.js")
+    checkout.write("notes.txt", "private\n")
+    done = run_operation("git_revert", {"repository": str(checkout.path)}, run=run)
+    assert not done.failed, done.message
+    assert checkout.git("rev-parse", "HEAD^{tree}") == checkout.git("rev-parse", f"{live}^{{tree}}")
+    assert checkout.git("status", "--porcelain").split("\n") == ["M  other.js", "?? notes.txt"]
+    assert (checkout.path / "other.js").read_text() == "staged work\n"
+    assert (checkout.path / "app.js").read_text() == "old\n"
+
+
+def test_a_revert_that_would_overwrite_unfinished_work_touches_nothing(
+    run_operation: RunOperation, checkout: Checkout, run: Run
+) -> None:
+    """The deployed file has new edits: a person decides, and both the edits and the commits are still there."""
+    live = checkout.git("rev-parse", "HEAD")
+    checkout.write("app.js", "new\n")
+    checkout.git("commit", "-q", "-a", "-m", "fix")
+    _deploy(checkout, run, live)
+    head = checkout.git("rev-parse", "HEAD")
+    checkout.write("app.js", "newer, unfinished\n")
+    refused = run_operation("git_revert", {"repository": str(checkout.path)}, run=run)
+    assert refused.failed
+    assert refused.result["left"]
+    assert checkout.git("rev-parse", "HEAD") == head
+    assert (checkout.path / "app.js").read_text() == "newer, unfinished\n"
+
+
+def test_the_fix_comes_back_with_the_command_that_the_revert_names(
+    run_operation: RunOperation, checkout: Checkout, run: Run
+) -> None:
+    """A taken-back fix is mended and shipped again: the command has to work for several commits as well."""
+    live = checkout.git("rev-parse", "HEAD")
+    for text in ("new\n", "newer\n"):
+        checkout.write("app.js", text)
+        checkout.git("commit", "-q", "-a", "-m", text)
+    _deploy(checkout, run, live)
+    [sentence] = run_operation("git_revert", {"repository": str(checkout.path)}, run=run).result["undone"]
+    command = sentence.rpartition("to have them back: git ")[2].split()
+    checkout.git("-c", "core.editor=true", *command)
+    assert (checkout.path / "app.js").read_text() == "newer\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.pitstop.runbook.plugins.module_utils._deploy import findings
+from ansible_collections.pitstop.runbook.plugins.module_utils._deploy import Shipment, findings
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.modules.deploy_review import ARGUMENT_SPEC
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import Git
@@ -19,6 +19,15 @@ class ActionModule(Operation):
     spec = ARGUMENT_SPEC
 
     def operate(self) -> dict[str, Any]:
+        noted = Shipment.of(self.opened_run.read("deploy") if self.opened_run else None)
+        try:
+            return self._review(noted)
+        except PitstopError as error:
+            if noted.before:  # or this refusal would erase where the run's earlier start can be taken back to
+                error.partial = {"restore": noted.before, **error.partial}
+            raise
+
+    def _review(self, noted: Shipment) -> dict[str, Any]:
         git = Git(self.args["repository"])
         self._refuse_other_branch(git)
         live = self._live()
@@ -34,6 +43,7 @@ class ActionModule(Operation):
         self._show(live, diff, files, commits, needed=needed)
         return {
             "live": live,
+            "restore": noted.before if live["commit"] in noted.ours else live,
             "base_commit": head,
             "files": list(files),
             "commits": [{"id": commit, "subject": subject} for commit, subject in commits],
@@ -46,11 +56,7 @@ class ActionModule(Operation):
         app = self.args["app"]
         heroku = self.heroku()
         releases = Releases(heroku, app, self.say)
-        pending = [f"v{release['version']}" for release in releases.all() if release["status"] == "pending"]
-        pending += [
-            f"build {build['id']}" for build in heroku.get(f"/apps/{app}/builds") if build["status"] == "pending"
-        ]
-        if pending:
+        if pending := releases.pending():
             raise PitstopError(
                 f"Somebody is deploying {app} just now ({', '.join(pending)})",
                 next_step="wait until that has ended, then run again",

@@ -9,6 +9,8 @@ from ansible_collections.pitstop.runbook.plugins.modules.git_commit import ARGUM
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import Git
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
 
+HOOKS_TIMEOUT_S = 600
+
 
 class ActionModule(Operation):
     spec = ARGUMENT_SPEC
@@ -26,7 +28,7 @@ class ActionModule(Operation):
             self.say(f"would: git commit -m {self.args['message']!r} -- {' '.join(paths)}")
             return result
         git.run("add", "--", *paths)
-        git.run("commit", "--quiet", "-m", self.args["message"], "--", *paths)
+        git.run("commit", "--quiet", "-m", self.args["message"], "--", *paths, timeout=HOOKS_TIMEOUT_S)
         result["commit"] = git.run("rev-parse", "HEAD")
         self.say(f"committed {result['commit'][:12]} {self.args['message'].splitlines()[0]}")
         return result

@@ -5,10 +5,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.pitstop.runbook.plugins.module_utils._deploy import newer_than, slug_id
+from ansible_collections.pitstop.runbook.plugins.module_utils._deploy import (
+    Shipment,
+    foreign_releases,
+    newer_than,
+    slug_id,
+)
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.modules.heroku_rollback import ARGUMENT_SPEC
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import UnknownOutcome
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._releases import Releases
 
@@ -17,63 +21,74 @@ class ActionModule(Operation):
     spec = ARGUMENT_SPEC
 
     def operate(self) -> dict[str, Any]:
-        deploy = self.current_run.read("deploy") or {}
-        noted = deploy.get("review", {}).get("live")
+        shipment = Shipment.of(self.current_run.read("deploy"), self.current_run.read("rollback"))
         result: dict[str, Any] = {"changed": False, "version": None, "of_version": None, "undone": [], "left": []}
-        if not noted or not deploy.get("push_heroku"):
-            self.say("nothing was pushed to Heroku, so there is no release to bring back")
+        if not shipment.before or not shipment.commit or (shipment.refused and not self.args["force"]):
+            self.say("this deploy ended before it shipped anything, so there is no release to bring back")
             return result
-        result["of_version"] = noted["version"]
+        result["of_version"] = shipment.before["version"]
         releases = Releases(self.heroku(), self.args["app"], self.say)
-        live = releases.live()
-        before = releases.get(noted["version"])
-        reverted = (self.current_run.read("rollback") or {}).get("revert", {}).get("commit")
-        if slug_id(live) == slug_id(before) or releases.commit_of(live) in (noted["commit"], reverted):
-            result["version"] = live["version"]
-            if live["version"] == noted["version"]:
-                self.say(f"v{live['version']} is still live: the new code never went live")
-            else:
-                self.say(f"v{live['version']} serves the code of v{noted['version']} already")
-            if self.check:
-                return result
+        if not self.check:
+            # What is still going on (a killed push, a slow release command) could go live after the rollback.
+            releases.await_quiet(self.args["timeout"])
+        before, live = releases.get(shipment.before["version"]), releases.live()
+        if self._serves_old_code(releases, live, before, shipment):
+            return self._nothing_to_bring_back(releases, live, shipment, result)
+        if not self._shipped(releases, before, shipment):
+            self.say(f"nothing of this run was released; v{live['version']} is somebody else's")
+            return result
+        self._refuse_foreign(releases, before, shipment)
+        return self._bring_back(releases, before, result)
+
+    def _serves_old_code(
+        self, releases: Releases, live: dict[str, Any], before: dict[str, Any], shipment: Shipment
+    ) -> bool:
+        """By the old slug, or by the one that was built from the revert of an earlier rollback."""
+        if slug_id(live) == slug_id(before):
+            return True
+        return shipment.reverted_by is not None and releases.commit_of(live) == shipment.reverted_by
+
+    def _nothing_to_bring_back(
+        self, releases: Releases, live: dict[str, Any], shipment: Shipment, result: dict[str, Any]
+    ) -> dict[str, Any]:
+        result["version"] = live["version"]
+        old = f"v{result['of_version']}"
+        if live["version"] == result["of_version"]:
+            self.say(f"{old} is still live: the new code never went live")
         else:
-            self._refuse_foreign(releases, live, deploy)
-            result["changed"] = True
-            if self.check:
-                self.say(f"would: POST /apps/{self.args['app']}/releases (bring v{noted['version']} back)")
-                return result
-            self.say(f"bringing v{noted['version']} back")
-            result["version"] = self._bring_back(releases, before)
-            releases.awaited(result["version"], self.args["timeout"])
-        seen = releases.await_dynos(result["version"], self.args["dynos_timeout"])
-        self.say(f"the old code serves: {seen}")
-        if result["changed"]:
-            result["undone"] = [f"release v{noted['version']} is live again, as v{result['version']}"]
-        else:
-            result["undone"] = [f"the old release v{noted['version']} serves; the new code is not live"]
+            self.say(f"v{live['version']} serves the code of {old} already")
+        if not self.check:
+            self.say(f"the old code serves: {releases.await_dynos(live['version'], self.args['dynos_timeout'])}")
+        if shipment.pushed:
+            result["undone"] = [f"the old release {old} serves; the new code is not live"]
         return result
 
-    def _bring_back(self, releases: Releases, before: dict[str, Any]) -> int:
-        newest = releases.all()[0]["version"]
-        try:
-            made = self.heroku().post(f"/apps/{self.args['app']}/releases", {"release": before["id"]})
-        except UnknownOutcome:
-            # The answer is lost, perhaps not the release: read before writing again.
-            found = [r for r in newer_than(releases.all(), newest) if slug_id(r) == slug_id(before)]
-            made = (
-                found[0]
-                if found
-                else self.heroku().post(f"/apps/{self.args['app']}/releases", {"release": before["id"]})
-            )
-        return int(made["version"])
+    def _bring_back(self, releases: Releases, before: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+        old = f"v{before['version']}"
+        result["changed"] = True
+        if self.check:
+            self.say(f"would: POST /apps/{self.args['app']}/releases (bring {old} back)")
+            return result
+        self.say(f"bringing {old} back")
+        result["version"] = releases.bring_back(before)
+        releases.awaited(result["version"], self.args["timeout"])
+        self.say(f"the old code serves: {releases.await_dynos(result['version'], self.args['dynos_timeout'])}")
+        result["undone"] = [f"release {old} is live again, as v{result['version']}"]
+        return result
 
-    def _refuse_foreign(self, releases: Releases, live: dict[str, Any], deploy: dict[str, Any]) -> None:
-        ours = deploy.get("commit", {}).get("commit") or deploy["review"]["base_commit"]
-        commit = releases.commit_of(live)
-        if commit != ours and not self.args["force"]:
+    def _shipped(self, releases: Releases, before: dict[str, Any], shipment: Shipment) -> bool:
+        """Whether a release of this run came after the old one; a killed push tells it only here."""
+        newer = newer_than(releases.all(), before["version"])
+        return any((releases.commit_of(release) or "") in shipment.ours for release in newer)
+
+    def _refuse_foreign(self, releases: Releases, before: dict[str, Any], shipment: Shipment) -> None:
+        newer = [(release, releases.commit_of(release)) for release in newer_than(releases.all(), before["version"])]
+        foreign = foreign_releases(newer, before["version"], shipment.ours, slug_id(before))
+        if foreign and not self.args["force"]:
+            theirs = ", ".join(f"v{release['version']} ({release['description']})" for release in foreign)
             raise PitstopError(
-                f"Somebody else has released v{live['version']} (commit {str(commit)[:12]}) meanwhile",
-                why="bringing the old release back would take theirs away",
+                f"Somebody else has released meanwhile: {theirs}",
+                why="bringing the old release back would take theirs away, and the config vars they set",
                 next_step="talk to them; then playbooks/rollback.yml -e heroku_deploy_rollback_force=true",
-                partial={"left": [f"v{live['version']} of somebody else is live"], "undone": []},
+                partial={"left": [f"of somebody else there is {theirs}"], "undone": []},
             )

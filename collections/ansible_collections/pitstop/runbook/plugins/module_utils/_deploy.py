@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Json = Mapping[str, Any]
@@ -13,7 +14,8 @@ _SECRETS = {
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
     "a Heroku API key": re.compile(r"\bHRKU-[0-9A-Za-z_-]{20,}"),
     "an AWS access key": re.compile(r"\bAKIA[0-9A-Z]{16}\b"),
-    "a URL with a password": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s:/@]+:[^\s:/@]{4,}@"),
+    # ${PASSWORD}, <password>, *** and the like stand for one, and stop nobody.
+    "a URL with a password": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s:/@]+:[^\s:/@${}<>*]{4,}@"),
     "a token of a chat bot": re.compile(r"\b\d{8,10}:[A-Za-z0-9_-]{35}\b"),
 }
 _CONFLICT = re.compile(r"^\+(<{7} |>{7} |={7}$)")
@@ -46,6 +48,64 @@ def slug_id(release: Json) -> str | None:
 def newer_than(releases: Iterable[Json], version: int) -> list[Json]:
     """Releases after ``version``, newest first."""
     return sorted((r for r in releases if r["version"] > version), key=lambda r: int(r["version"]), reverse=True)
+
+
+def foreign_releases(
+    releases: Iterable[tuple[Json, str | None]], after: int, ours: Collection[str], restored_slug: str | None
+) -> list[Json]:
+    """Of ``releases`` with their commits: those after version ``after`` that this run did not make, oldest first.
+
+    A run releases each of its commits once: what releases the same slug again is somebody's change of config vars,
+    which a rollback would take away too. What has ``restored_slug`` is a rollback; a failed release changes nothing.
+    """
+    foreign: list[Json] = []
+    seen: set[str | None] = set()
+    for release, commit in sorted(releases, key=lambda pair: int(pair[0]["version"])):
+        slug = slug_id(release)
+        if release["version"] <= after or release["status"] == "failed" or slug == restored_slug:
+            continue
+        if commit not in ours or slug in seen:
+            foreign.append(release)
+        seen.add(slug)
+    return foreign
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """What a run has shipped, as its evidence tells it."""
+
+    before: dict[str, Any] | None
+    """The release that was live before (version, id, commit). None when the run ended before it was known."""
+    commit: str | None
+    """The commit that was shipped, or would have been. None when the run did not come to that."""
+    ours: frozenset[str]
+    """All commits whose releases are this run's: those shipped, and the one that reverts them."""
+    pushed: bool
+    """Whether the push to Heroku left evidence. A run that was killed has none and may have pushed all the same."""
+    reverted_by: str | None
+    """The commit that took it back."""
+    refused: bool
+    """Whether the run's last start ended in its review: it shipped nothing, though an earlier start may have."""
+
+    @classmethod
+    def of(cls, deploy: Json | None, rollback: Json | None = None) -> Shipment:
+        """The shipment in evidence ``deploy``, and in ``rollback`` what was done to take it back."""
+        sections = deploy or {}
+        review = sections.get("review") or {}
+        live, before = review.get("live"), review.get("restore") or review.get("live")
+        earlier = live["commit"] if live and before and live["commit"] != before["commit"] else None
+        commit = (sections.get("commit") or {}).get("commit") or earlier
+        revert = (rollback or {}).get("revert") or {}
+        reverted_by = revert.get("commit") if revert.get("reverted") else None
+        ours = frozenset(str(found) for found in (commit, earlier, reverted_by) if found)
+        return cls(
+            before=dict(before) if before else None,
+            commit=commit,
+            ours=ours,
+            pushed=bool(sections.get("push_heroku")),
+            reverted_by=reverted_by,
+            refused=bool(review.get("failed")),
+        )
 
 
 DynoState = Literal["up", "waiting", "crashed"]

@@ -53,6 +53,12 @@ live:
   returned: always
   type: dict
   sample: {version: 5, id: 01234567-89ab-cdef-0123-456789abcdef, commit: 1f4c892e…, created_at: "2026-11-24T06:58:38Z"}
+restore:
+  description:
+    - The release that a rollback of this run brings back, keys as in RV(live). A run that is started again keeps what
+      it found first, as long as what is live is its own.
+  returned: always
+  type: dict
 base_commit:
   description: HEAD before the deploy.
   returned: always

@@ -10,13 +10,19 @@ short_description: Revert the commits that the run has deployed
 description:
   - One commit reverts them all, merge commits too; the tree is then the one that was live before, or nothing is
     changed.
+  - Whatever else is changed or staged in the work tree stays as it is.
   - Does nothing when the tree is that one already, and refuses when somebody has committed on top.
+  - Hooks do not run, since an undoing must not depend on them; signing is done as the repository is configured.
 author: The Pitstop maintainers (@pitstop)
 options:
   repository:
     description: "The app's git checkout."
     type: path
     required: true
+  force:
+    description: Revert what the run has deployed although its last start was refused before it shipped anything.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - pitstop.runbook.run
 attributes:
@@ -57,7 +63,10 @@ left:
 from ansible_collections.pitstop.runbook.plugins.module_utils._args import Spec
 from ansible_collections.pitstop.runbook.plugins.module_utils._documented import action_only
 
-ARGUMENT_SPEC: Spec = {"repository": {"type": "path", "required": True}}
+ARGUMENT_SPEC: Spec = {
+    "repository": {"type": "path", "required": True},
+    "force": {"type": "bool", "default": False},
+}
 
 
 if __name__ == "__main__":

@@ -9,11 +9,15 @@ module: heroku_rollback
 short_description: Bring back the release that was live before the run's deploy
 description:
   - Makes a new release of the old slug, waits until it has succeeded and the dynos are up on it.
-  - Does nothing when the old code is live already, and refuses when somebody else has released meanwhile.
+  - Waits first for builds and releases that are still going on, which could go live afterwards.
+  - Does nothing when the old code is live already, and refuses when somebody else has released meanwhile. A change of
+    config vars counts, since a rollback takes it away.
 author: The Pitstop maintainers (@pitstop)
 options:
   force:
-    description: Bring the old release back although somebody else has released meanwhile.
+    description:
+      - Bring the old release back although somebody else has released meanwhile, or although the run's last start was
+        refused before it shipped anything.
     type: bool
     default: false
   timeout:

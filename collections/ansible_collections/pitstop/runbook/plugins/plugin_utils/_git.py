@@ -13,6 +13,8 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._errors import Pit
 
 LOCAL_TIMEOUT_S = 60
 REMOTE_TIMEOUT_S = 120
+MISLEADING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE", "GIT_TRACE")
+"""Of the environment: set by a hook, they point git to another repository; traces may print what is sent."""
 
 
 class GitError(PitstopError):
@@ -143,4 +145,5 @@ class Git:
             ) from error
 
     def _environment(self, env: Mapping[str, str] | None) -> dict[str, str]:
-        return {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", **(env or {})}
+        outer = {key: value for key, value in os.environ.items() if not key.startswith(MISLEADING)}
+        return {**outer, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", **(env or {})}

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,15 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._deploy import (
     slug_id,
 )
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
+from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import write_whole
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuClient
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku_data import write_surely
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._pace import Pace
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._release_output import ReleaseOutput
 
 POLL_S = 1.0
 NEWEST_FIRST = {"Range": "version ..; max=50, order=desc"}
+LAST_LINES = 5
 
 
 class Releases:
@@ -36,6 +39,35 @@ class Releases:
         """The newest fifty, newest first."""
         return list(self._heroku.get(f"/apps/{self._app}/releases", NEWEST_FIRST))
 
+    def pending(self) -> list[str]:
+        """The builds and releases that are going on: what is live may change any moment."""
+        releases = [f"release v{release['version']}" for release in self.all() if release["status"] == "pending"]
+        builds = self._heroku.get(f"/apps/{self._app}/builds")
+        return [f"build {build['id']}" for build in builds if build["status"] == "pending"] + releases
+
+    def await_quiet(self, timeout: float) -> None:
+        """Wait until no build and no release is going on. Raises PitstopError after ``timeout`` seconds."""
+        pace = Pace(self._say)
+        while pending := self.pending():
+            if pace.elapsed_s > timeout:
+                raise PitstopError(
+                    f"After {timeout:.0f} s there is still going on: {', '.join(pending)}",
+                    why="it may go live after a rollback, so none is begun",
+                    next_step="wait for its end (heroku releases, heroku builds), then playbooks/rollback.yml",
+                )
+            pace(partial("waiting for the end of {}, {:.0f} s so far".format, ", ".join(pending), pace.elapsed_s))
+            time.sleep(POLL_S)
+
+    def bring_back(self, release: dict[str, Any]) -> int:
+        """Release the slug of an old release again, once; returns the new version."""
+        newest, path = self.all()[0]["version"], f"/apps/{self._app}/releases"
+
+        def find() -> Any:
+            return next((r for r in newer_than(self.all(), newest) if slug_id(r) == slug_id(release)), None)
+
+        made = write_surely(lambda: self._heroku.post(path, {"release": release["id"]}), find)
+        return int(made["version"])
+
     def live(self) -> dict[str, Any]:
         """The current release; raises PitstopError when the app has none."""
         found = live_release(self.all())
@@ -45,7 +77,7 @@ class Releases:
             )
         return dict(found)
 
-    def commit_of(self, release: dict[str, Any]) -> str | None:
+    def commit_of(self, release: Mapping[str, Any]) -> str | None:
         """The commit of a release's slug, or None when it has no slug or the slug no commit."""
         slug = slug_id(release)
         return self._heroku.get(f"/apps/{self._app}/slugs/{slug}").get("commit") if slug else None
@@ -61,9 +93,28 @@ class Releases:
         Raises PitstopError when it failed or is still pending after ``timeout`` seconds.
         """
         release = self.get(version)
-        self._follow(release, log)
-        pace = Pace(self._say)
+        output = ReleaseOutput(self._heroku, release.get("output_stream_url"))
+        try:
+            release = self._ended(release, output, timeout)
+        finally:
+            text = output.whole()
+            if log and text:
+                write_whole(log, text)
+        if release["status"] != "succeeded":
+            last = " / ".join(line for line in text.splitlines()[-LAST_LINES:] if line.strip())
+            raise PitstopError(
+                f"The release v{version} {release['status']}, so it never went live",
+                why=f"its release command said: {last}" if last else "its release command did not succeed",
+                next_step=f"read release.log of this run, or: heroku releases:output v{version} -a {self._app}",
+            )
+        return release
+
+    def _ended(self, release: dict[str, Any], output: ReleaseOutput, timeout: float) -> dict[str, Any]:
+        """The release once it is no longer pending."""
+        version, pace = release["version"], Pace(self._say)
         while release["status"] == "pending":
+            for line in output.new_lines():
+                self._say(f"release: {line}")
             if pace.elapsed_s > timeout:
                 raise PitstopError(
                     f"The release v{version} is still pending after {timeout:.0f} s",
@@ -72,12 +123,6 @@ class Releases:
             pace(lambda: f"waiting for release v{version}, {pace.elapsed_s:.0f} s so far")
             time.sleep(POLL_S)
             release = self.get(version)
-        if release["status"] != "succeeded":
-            raise PitstopError(
-                f"The release v{version} {release['status']}",
-                why="its release command did not succeed, so it never went live",
-                next_step=f"read release.log of this run, or: heroku releases:output v{version} -a {self._app}",
-            )
         return release
 
     def await_dynos(self, version: int, timeout: float) -> str:
@@ -107,19 +152,3 @@ class Releases:
     def get(self, version: int) -> dict[str, Any]:
         """One release by its version."""
         return dict(self._heroku.get(f"/apps/{self._app}/releases/{version}"))
-
-    def _follow(self, release: dict[str, Any], log: Path | None) -> None:
-        if release.get("output_stream_url"):
-            # A stream may stay silent or break: it is shown beside the polling, which alone decides.
-            threading.Thread(target=self._copy, args=(release["output_stream_url"], log), daemon=True).start()
-
-    def _copy(self, url: str, log: Path | None) -> None:
-        try:
-            for chunk in self._heroku.stream(url):
-                for line in filter(None, chunk.splitlines()):
-                    self._say(f"release: {line}")
-                if log:
-                    with log.open("a", encoding="utf-8") as file:
-                        file.write(chunk)
-        except Exception as error:  # noqa: BLE001 - whatever breaks the stream, the release goes on
-            self._say(f"the release's output broke off: {error}")

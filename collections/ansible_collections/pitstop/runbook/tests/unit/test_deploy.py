@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._deploy import (
+    Shipment,
     dyno_state,
     findings,
+    foreign_releases,
     live_release,
     newer_than,
     push_problem,
@@ -85,3 +87,52 @@ def test_the_live_release_is_the_current_one_not_the_newest() -> None:
         "version": 6,
         "current": True,
     }
+
+
+def released(version: int, slug: str, status: str = "succeeded") -> dict[str, Any]:
+    return {"version": version, "status": status, "slug": {"id": slug}}
+
+
+@pytest.mark.parametrize(
+    ("releases", "foreign"),
+    [
+        ([(released(6, "new"), "ours")], []),
+        ([(released(6, "new"), "ours"), (released(7, "new"), "ours")], [7]),  # the same slug again: config vars
+        ([(released(6, "new"), "ours"), (released(7, "old"), "before")], []),  # a rollback
+        ([(released(6, "hot"), "theirs")], [6]),
+        ([(released(6, "hot", "failed"), "theirs")], []),
+        ([(released(5, "hot"), "theirs")], []),  # before the deploy
+        ([(released(7, "hot"), None), (released(6, "new"), "ours")], [7]),
+    ],
+)
+def test_what_somebody_else_released_is_told_from_our_own(releases: list[Any], foreign: list[int]) -> None:
+    """A rollback takes away all that came after the old release: a colleague's hotfix, or a config var."""
+    found = foreign_releases(releases, 5, {"ours"}, "old")
+    assert [release["version"] for release in found] == foreign
+
+
+def test_a_shipment_is_what_the_whole_run_shipped() -> None:
+    """A run that was started twice has two commits to answer for, and one release to go back to."""
+    before: dict[str, Any] = {"version": 5, "commit": "a"}
+    first: dict[str, Any] = {"version": 6, "commit": "b"}
+    once = Shipment.of(
+        {"review": {"live": before, "restore": before}, "commit": {"commit": "b"}, "push_heroku": {"x": 1}}
+    )
+    assert (once.before, once.commit, sorted(once.ours), once.pushed) == (before, "b", ["b"], True)
+    twice = Shipment.of({"review": {"live": first, "restore": before}, "commit": {"commit": "c"}})
+    assert (twice.before, twice.commit, sorted(twice.ours)) == (before, "c", ["b", "c"])
+    hook_failed = Shipment.of({"review": {"live": first, "restore": before}, "commit": {"failed": True}})
+    assert hook_failed.commit == "b"
+
+
+@pytest.mark.parametrize("deploy", [None, {}, {"review": {"failed": True, "error": "no"}}])
+def test_nothing_was_shipped_by_a_deploy_that_did_not_get_past_its_review(deploy: Any) -> None:
+    """The rescue runs for every failure, also for one that changed nothing."""
+    shipment = Shipment.of(deploy)
+    assert (shipment.before, shipment.commit, shipment.pushed) == (None, None, False)
+
+
+def test_a_password_that_is_a_placeholder_stops_nobody() -> None:
+    """A false alarm has no way round: it would keep the fix from being shipped."""
+    assert findings("+++ b/x\n+const url = `postgres://app:${process.env.PASSWORD}@db.example/app`\n") == []
+    assert findings("+++ b/x\n+# postgres://app:<password>@db.example/app\n") == []
