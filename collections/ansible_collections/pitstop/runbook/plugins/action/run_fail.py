@@ -16,6 +16,6 @@ class ActionModule(Operation):
 
     def operate(self) -> dict[str, Any]:
         phase, task, message = self.args["phase"], self.args["task_name"], redacted(self.args["message"])
-        _run.record_failure(self.current_run, phase=phase, task=task, message=message)
-        self.say(f"phase {phase} ({_run.PHASES[phase]}) failed: {message}", color="red")
+        if _run.record_failure(self.current_run, phase=phase, task=task, message=message):
+            self.say(f"phase {phase} ({_run.PHASES[phase]}) failed: {message}", color="red")
         return {"failure": _run.state_of(self.current_run)["failure"]}

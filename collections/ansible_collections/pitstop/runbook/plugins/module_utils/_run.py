@@ -78,10 +78,12 @@ def state_of(run: Run) -> dict[str, Any]:
     return read_json(run.directory / "run.json") or {}
 
 
-def record_failure(run: Run, *, phase: int, task: str, message: str) -> None:
-    """Note why the run will not reach its goal. The first failure stays: what follows it is consequence."""
-    if "failure" not in state_of(run):
-        _update(run, failure={"phase": phase, "task": task, "message": message, "at": now()})
+def record_failure(run: Run, *, phase: int, task: str, message: str) -> bool:
+    """Note why the run will not reach its goal; whether it was noted. The first failure stays, others follow from it."""
+    if "failure" in state_of(run):
+        return False
+    _update(run, failure={"phase": phase, "task": task, "message": message, "at": now()})
+    return True
 
 
 @dataclass(frozen=True)
