@@ -33,9 +33,9 @@ play:
 	@echo '+ $(PLAY) $(OPTIONS)'
 	@$(PLAY) $(OPTIONS); status=$$?; \
 	echo; \
-	echo 'Go on: python -m sandbox status      what runs where'; \
-	echo '       make demo FAULT=list          see it undo a fix that goes wrong'; \
-	echo '       make sandbox-down             stop it;  make clean  leaves no trace'; \
+	echo 'Go on: .venv/bin/python -m sandbox status    what runs where'; \
+	echo '       make demo FAULT=list                  see it undo a fix that goes wrong'; \
+	echo '       make sandbox-down                     stop it;  make clean  leaves no trace'; \
 	exit $$status
 
 .PHONY: faults
@@ -86,7 +86,7 @@ docs: $(READY)-test ## Write the option tables of the roles' READMEs anew
 clean: ## Stop every process and remove every file that make made
 	@if [ -x .venv/bin/python ]; then python -m sandbox clean; fi
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
-	rm -rf .ansible .cache .hypothesis .pytest_cache .tools .venv
+	rm -rf .sandbox .ansible .cache .hypothesis .pytest_cache .tools .venv
 
 $(READY)-%: $(LOCKED)
 	@scripts/setup $*
