@@ -96,7 +96,8 @@ class Shipment:
         earlier = live["commit"] if live and before and live["commit"] != before["commit"] else None
         commit = (sections.get("commit") or {}).get("commit") or earlier
         revert = (rollback or {}).get("revert") or {}
-        reverted_by = revert.get("commit") if revert.get("reverted") else None
+        # A repeated revert has nothing left to revert; the commit it found is still the one that took all back.
+        reverted_by = None if revert.get("failed") or revert.get("commit") == commit else revert.get("commit")
         ours = frozenset(str(found) for found in (commit, earlier, reverted_by) if found)
         return cls(
             before=dict(before) if before else None,

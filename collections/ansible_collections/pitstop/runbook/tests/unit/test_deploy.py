@@ -125,6 +125,23 @@ def test_a_shipment_is_what_the_whole_run_shipped() -> None:
     assert hook_failed.commit == "b"
 
 
+@pytest.mark.parametrize(
+    ("revert", "reverted_by"),
+    [
+        (None, None),
+        ({"commit": "r", "reverted": ["b"]}, "r"),
+        ({"commit": "r", "reverted": []}, "r"),  # a second rollback found it done
+        ({"commit": "b", "reverted": []}, None),
+        ({"commit": "x", "reverted": [], "failed": True}, None),  # somebody had committed on top
+    ],
+)
+def test_the_commit_that_took_a_deploy_back_is_known_again(revert: Any, reverted_by: str | None) -> None:
+    """Else the release of the revert reads like somebody else's, and the next rollback is refused."""
+    before = {"version": 5, "commit": "a"}
+    deploy = {"review": {"live": before, "restore": before}, "commit": {"commit": "b"}}
+    assert Shipment.of(deploy, {"revert": revert} if revert else {}).reverted_by == reverted_by
+
+
 @pytest.mark.parametrize("deploy", [None, {}, {"review": {"failed": True, "error": "no"}}])
 def test_nothing_was_shipped_by_a_deploy_that_did_not_get_past_its_review(deploy: Any) -> None:
     """The rescue runs for every failure, also for one that changed nothing."""
