@@ -65,7 +65,7 @@ def test_a_slower_app_fails_the_task_and_the_evidence_is_kept(benchmark: Benchma
     assert not benchmark.measure(command(), "after").failed
     done = benchmark.compare()
     assert done.failed
-    assert "The benchmark says that the app got worse. getNextFolio" in done.message
+    assert "The benchmark says that the app got worse: getNextFolio" in done.message
     evidence = benchmark.run.read("comparison")
     assert evidence is not None
     assert (evidence["verdict"], evidence["failed"]) == ("worse", True)

@@ -21,9 +21,10 @@ class PitstopError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        text = self.what.rstrip(".") + "."
+        text = self.what.rstrip(".")
         if self.why:
-            text += f" {self.why.rstrip('.')}."
+            text += f": {self.why.rstrip('.')}"
+        text += "."
         if self.next_step:
             text += f" Next: {self.next_step}"
         return text

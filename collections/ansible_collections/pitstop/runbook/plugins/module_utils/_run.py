@@ -79,7 +79,7 @@ def state_of(run: Run) -> dict[str, Any]:
 
 
 def record_failure(run: Run, *, phase: int, task: str, message: str) -> bool:
-    """Note why the run will not reach its goal, unless that is on record: the first failure stays, others follow from it."""
+    """Note why the run will not reach its goal, unless that is on record: later failures follow from the first."""
     if "failure" in state_of(run):
         return False
     _update(run, failure={"phase": phase, "task": task, "message": message, "at": now()})
