@@ -186,3 +186,18 @@ def test_the_fix_comes_back_with_the_command_that_the_revert_names(
     command = sentence.rpartition("to have them back: git ")[2].split()
     checkout.git("-c", "core.editor=true", *command)
     assert (checkout.path / "app.js").read_text() == "newer\n"
+
+
+def test_a_push_that_hangs_is_ended_at_its_deadline(
+    run_operation: RunOperation, checkout: Checkout, tmp_path: Path
+) -> None:
+    """What hangs is not git but its helper: left alone, it keeps the run waiting for ever."""
+    done = tmp_path / "done"
+    hook = checkout.origin / "hooks" / "pre-receive"
+    hook.write_text(f"#!/bin/sh\nsleep 30\ntouch {done}\n")
+    hook.chmod(0o755)
+    checkout.git("commit", "-q", "--allow-empty", "-m", "ours")
+    refused = run_operation("git_push", {"repository": str(checkout.path), "remote": "origin", "timeout": 1})
+    assert refused.failed
+    assert "did not end within 1 s" in refused.message
+    assert not done.exists(), "the run waited for the helper's own end"

@@ -23,6 +23,7 @@ class ActionModule(Operation):
         opened = [] if self.check or not self.args["join"] else _run.open_runs(evidence_dir, app)
         if self.args["rejoin"]:
             run = _run.rejoin(evidence_dir, app, self.args["rejoin"])
+            run = _run.check_copy(run) if self.check else run
             opened = [run]
         elif opened:
             run = opened[-1]

@@ -73,6 +73,13 @@ def rejoin(evidence_dir: Path, app: str, run_id: str) -> Run:
     )
 
 
+def check_copy(run: Run) -> Run:
+    """``run`` for a check run: its evidence as a copy in a temporary folder, which close_run removes."""
+    folder = Path(tempfile.mkdtemp(prefix="pitstop-check-"))
+    shutil.copytree(run.directory, folder, dirs_exist_ok=True)
+    return Run(run.id, run.app, folder, check=True)
+
+
 def state_of(run: Run) -> dict[str, Any]:
     """What ``run.json`` says; empty when it is not there."""
     return read_json(run.directory / "run.json") or {}

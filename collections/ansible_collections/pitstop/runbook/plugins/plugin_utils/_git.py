@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
@@ -73,12 +74,14 @@ class Git:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            start_new_session=True,
         )
         expired = threading.Event()
 
         def expire() -> None:
             expired.set()
-            process.kill()
+            # With its children: git's helper for HTTP would go on, and keep the pipe open.
+            os.killpg(process.pid, signal.SIGKILL)
 
         timer = threading.Timer(timeout, expire)
         timer.start()

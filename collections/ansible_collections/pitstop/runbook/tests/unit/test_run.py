@@ -25,6 +25,18 @@ def test_a_part_joins_the_open_run_and_a_new_run_closes_an_old_one(tmp_path: Pat
         _run.rejoin(tmp_path, "app", "19700101T000000-0000")
 
 
+def test_a_check_of_an_earlier_run_reads_its_evidence_and_writes_beside_it(tmp_path: Path) -> None:
+    """`playbooks/rollback.yml --check` must not write what it only planned over what was done."""
+    run = _run.open_run(tmp_path, "app", {})
+    run.write("rollback.release", {"changed": True}, "2026-01-01")
+    copy = _run.check_copy(run)
+    assert (copy.read("rollback") or {})["release"]["changed"] is True
+    copy.write("rollback.release", {"changed": False}, "2026-01-02")
+    _run.close_run(copy, _run.outcome_of(copy, complete=False))
+    assert (run.read("rollback") or {})["release"]["changed"] is True
+    assert not copy.directory.exists()
+
+
 def test_the_first_failure_stays(tmp_path: Path) -> None:
     """What follows a failure is consequence; the user has to see the cause."""
     run = _run.open_run(tmp_path, "app", {})
