@@ -28,7 +28,6 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._pace import Pace
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._probes import (
     POLL_S,
-    interruptible,
     measure_command,
     measure_sql,
     settings_of,
@@ -91,7 +90,7 @@ class ActionModule(Operation):
         if isinstance(probe, SqlProbe):
             self.metrics += measure_sql(database, probe, self.say)
         else:
-            with interruptible(), self._directory(probe) as directory:
+            with self._directory(probe) as directory:
                 text, source = measure_command(probe, directory, self.database_url(), self.say)
             raw = self._keep(probe, text)
             phase = _benchmark.phase_of(self.point)

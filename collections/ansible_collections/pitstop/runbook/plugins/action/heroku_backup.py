@@ -21,7 +21,6 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku_data impor
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._pace import Pace
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._pg_tools import ToolMissing, contents, find_tool
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._probes import interruptible
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._room import make_private, require_room
 
 FIRST_POLL_S = 0.5
@@ -41,8 +40,7 @@ class ActionModule(Operation):
         backup = replace(transfer.as_backup(), seconds=round(pace.elapsed_s, 1))
         self.say(f"backup {transfer.name}: succeeded, {bytes_text(transfer.processed_bytes)} in {pace.elapsed_s:.0f} s")
         if self.args["download"]:
-            with interruptible():
-                backup = self._fetched(transfer, backup, _major(plan))
+            backup = self._fetched(transfer, backup, _major(plan))
         return {"changed": True, **backup.as_evidence()}
 
     @cached_property

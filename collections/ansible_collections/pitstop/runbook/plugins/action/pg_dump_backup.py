@@ -22,7 +22,6 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._pg_tools import (
     find_tool,
     folder_bytes,
 )
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._probes import interruptible
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._room import make_private, require_room
 
 DATA_SQL = """
@@ -48,8 +47,7 @@ class ActionModule(Operation):
             self.say(f"would: {pg_dump.path} --format=directory --jobs={self.args['jobs']} --file={target}")
             self.say(f"would: read it with {pg_dump.sibling('pg_restore')} --list")
             return {"changed": True, **replace(planned, verdict="planned").as_evidence()}
-        with interruptible():
-            return {"changed": True, **self._taken(planned, target, url, pg_dump, data).as_evidence()}
+        return {"changed": True, **self._taken(planned, target, url, pg_dump, data).as_evidence()}
 
     def _taken(self, planned: Backup, target: Path, url: str, pg_dump: Tool, data: dict[str, Any]) -> Backup:
         """Dump under a provisional name: a folder with the backup's own name is a whole, readable backup."""

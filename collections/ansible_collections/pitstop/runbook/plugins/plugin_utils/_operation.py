@@ -23,6 +23,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._redact import red
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import with_header
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuClient
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._signals import interruptible
 
 display = Display()
 
@@ -47,7 +48,8 @@ class Operation(ActionBase):
         self.check = bool(self._task.check_mode)
         started_at = _evidence.now()
         try:
-            result = self.operate()
+            with interruptible():
+                result = self.operate()
         except PitstopError as error:
             self._record({**error.partial, "failed": True, "error": str(error)}, started_at)
             raise AnsibleActionFail(str(error), result={**error.partial, "failed": True}) from error

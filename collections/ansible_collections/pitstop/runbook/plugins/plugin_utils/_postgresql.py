@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 
 import psycopg2
 import psycopg2.extensions
-from psycopg2.extras import RealDictCursor, wait_select
+from psycopg2.extras import RealDictCursor
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 
@@ -18,8 +19,33 @@ Params = Sequence[Any] | Mapping[str, Any] | None
 
 CONNECT_TIMEOUT_S = 10
 
-# Statements then wait in select(), where Ctrl-C reaches Python: it cancels the statement on the server.
-psycopg2.extensions.set_wait_callback(wait_select)
+
+def _wait(connection: psycopg2.extensions.connection) -> None:
+    """Wait in select(), where Ctrl-C reaches Python; an interruption cancels the statement on the server, then goes on.
+
+    psycopg2.extras.wait_select cancels too, but swallows the interruption.
+    """
+    interruption: KeyboardInterrupt | None = None
+    while True:
+        try:
+            state = connection.poll()
+            if state == psycopg2.extensions.POLL_OK:
+                break
+            reading = [connection.fileno()] if state == psycopg2.extensions.POLL_READ else []
+            writing = [connection.fileno()] if state == psycopg2.extensions.POLL_WRITE else []
+            select.select(reading, writing, [])
+        except KeyboardInterrupt as caught:
+            interruption = caught
+            connection.cancel()
+        except psycopg2.Error:
+            if interruption is None:
+                raise
+            break
+    if interruption is not None:
+        raise interruption
+
+
+psycopg2.extensions.set_wait_callback(_wait)
 
 
 def without_password(url: str) -> str:

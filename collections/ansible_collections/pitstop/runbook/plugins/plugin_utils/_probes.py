@@ -9,11 +9,11 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 import psycopg2
 import psycopg2.extensions
@@ -32,28 +32,6 @@ GRACE_S = 5.0
 LOCK_TIMEOUT_MS = 2000
 ROUND_TRIPS = 9
 MAX_RESULT_BYTES = 50_000_000
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into one KeyboardInterrupt, so that what the block holds is cleaned up.
-
-    Ansible's worker dies of them at once otherwise, and a script or a checkout would stay behind.
-    """
-
-    def interrupt(number: int, _frame: object) -> NoReturn:
-        for each in before:
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt(signal.strsignal(number))
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        for number in before:
-            signal.signal(number, interrupt)
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def settings_of(database: Database) -> dict[str, Any]:
