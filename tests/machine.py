@@ -18,32 +18,32 @@ from pathlib import Path
 import pytest
 
 POSTGRES_IMAGE = os.environ.get("PITSTOP_POSTGRES_IMAGE") or "docker.io/library/postgres:17"
-PULL_TIMEOUT_S = 300
-CACHED_BROWSERS = Path(__file__).parents[1] / ".cache" / "playwright"
+TIMEOUT_S = 300  # an image may have to be pulled
+FETCHED = Path(__file__).parents[1] / ".cache" / "playwright"
 
 
 @cache
 def container_engine() -> str | None:
     """The first of podman and docker that really runs the scenarios' image; to be installed is not enough."""
-    return next((engine for engine in ("podman", "docker") if shutil.which(engine) and _runs_image(engine)), None)
-
-
-def _runs_image(engine: str) -> bool:
-    command = [engine, "run", "--rm", "--entrypoint=", POSTGRES_IMAGE, "true"]
-    try:
-        return subprocess.run(command, capture_output=True, timeout=PULL_TIMEOUT_S, check=False).returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
+    engines = ("podman", "docker")
+    return next(
+        (name for name in engines if _succeeds(name, "run", "--rm", "--entrypoint=", POSTGRES_IMAGE, "true")), None
+    )
 
 
 @cache
 def browser() -> str | None:
-    """The Chromium of the machine, else the one that `scripts/setup test` fetched."""
-    installed = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
-    fetched = sorted(
-        str(path) for name in ("chrome", "Chromium") for path in CACHED_BROWSERS.glob(f"chromium-*/*/{name}")
-    )
-    return next((path for path in (*installed, *fetched) if path), None)
+    """The Chromium of the machine, else the one that `scripts/setup test` fetched; one whose libraries are there."""
+    fetched = [str(path) for name in ("chrome", "Chromium") for path in sorted(FETCHED.glob(f"chromium-*/**/{name}"))]
+    candidates = ("chromium", "chromium-browser", "google-chrome", *fetched)
+    return next((shutil.which(path) for path in candidates if _succeeds(path, "--version")), None)
+
+
+def _succeeds(*command: str) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 @dataclass(frozen=True)
