@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 
-from .conftest import PROJECT, Production
+from tests.sandbox.fixtures import PROJECT
+
+from .conftest import Production
 
 SESSIONS_SQL = """
 SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pitstop:%' AND state = 'active' AND query LIKE '{}%'

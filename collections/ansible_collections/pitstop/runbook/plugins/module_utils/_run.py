@@ -97,14 +97,14 @@ def record_failure(run: Run, *, phase: int, task: str, message: str) -> bool:
 class Outcome:
     """How a run ended, for the last lines on the screen and for the report."""
 
-    state: str  # open | succeeded | failed | undone | partly undone
+    state: str  # open | succeeded | failed | undone | partly undone | taken back
     failure: dict[str, Any] | None = None
     undone: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
     @property
     def reached_goal(self) -> bool:
-        return self.failure is None
+        return self.failure is None and not self.left
 
 
 def outcome_of(run: Run, *, complete: bool) -> Outcome:
@@ -120,11 +120,15 @@ def outcome_of(run: Run, *, complete: bool) -> Outcome:
         left += _sentences(part, "left")
         if part.get("failed"):
             left.append(str(part.get("error", "a step of the undoing failed")))
-    if failure is None:
-        return Outcome("succeeded" if complete else "open", None, undone, left)
     if left:
-        return Outcome("partly undone", failure, undone, left)
-    return Outcome("undone" if undone else "failed", failure, undone, left)
+        state = "partly undone"
+    elif undone:
+        state = "undone" if failure else "taken back"
+    elif failure:
+        state = "failed"
+    else:
+        state = "succeeded" if complete else "open"
+    return Outcome(state, failure, undone, left)
 
 
 def close_run(run: Run, outcome: Outcome) -> None:

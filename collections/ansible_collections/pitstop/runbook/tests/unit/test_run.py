@@ -52,6 +52,7 @@ def test_the_first_failure_stays(tmp_path: Path) -> None:
         (False, None, False, "open"),
         (True, None, True, "failed"),
         (True, {"release": {"undone": ["v5 is live"], "left": []}}, True, "undone"),
+        (False, {"release": {"undone": ["v5 is live"], "left": []}}, True, "taken back"),
         (
             True,
             {"release": {"undone": ["v5 is live"]}, "push": {"failed": True, "error": "refused"}},

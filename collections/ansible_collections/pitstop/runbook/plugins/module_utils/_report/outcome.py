@@ -34,6 +34,7 @@ _STATE_TONES: Final[dict[str, Tone]] = {
     "failed": "bad",
     "partly undone": "bad",
     "undone": "warn",
+    "taken back": "warn",
     "abandoned": "warn",
 }
 _FIRST_CHANGING_PHASE: Final = 2
@@ -96,6 +97,8 @@ def _sentence(evidence: Evidence, state: str, compared: str, say: Language) -> s
         return say("sentence.failed_early" if early else "sentence.failed", phase=phase)
     if state in ("undone", "partly undone"):
         return say(f"sentence.{state}", phase=phase)
+    if state == "taken back":
+        return say("sentence.taken back")
     if state == "abandoned":
         return say("sentence.abandoned", phase=_last_phase(evidence, say))
     if compared:

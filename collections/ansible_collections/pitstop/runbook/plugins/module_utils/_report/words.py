@@ -35,6 +35,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "state.failed": ("Failed", "Falló"),
     "state.undone": ("Failed, undone", "Falló y se deshizo"),
     "state.partly undone": ("Failed, a person is needed", "Falló; hace falta una persona"),
+    "state.taken back": ("Taken back", "Retirado"),
     "state.abandoned": ("Abandoned", "Abandonada"),
     "the_total": ("the total", "el total"),
     "the_total_of": ("the total of {probe}", "el total de {probe}"),
@@ -67,6 +68,10 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "sentence.open": (
         "A part of the runbook was done ({tags}); the run stays open for the rest.",
         "Se hizo una parte del plan ({tags}); la ejecución sigue abierta para el resto.",
+    ),
+    "sentence.taken back": (
+        "What the run had deployed was taken back on request.",
+        "Lo que la ejecución había desplegado se retiró a petición.",
     ),
     "sentence.abandoned": (
         "The run ended without saying how; the last that is known of it is {phase}.",
