@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._probe_plan import
 from ansible_collections.pitstop.runbook.plugins.module_utils._redact import redacted
 from ansible_collections.pitstop.runbook.plugins.module_utils._team_results import parse_team_results
 from ansible_collections.pitstop.runbook.plugins.modules.benchmark_measure import ARGUMENT_SPEC
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import Git
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._pace import Pace
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
@@ -32,7 +34,7 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._probes import (
     measure_sql,
     settings_of,
 )
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._worktree import checkout, commit_of
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._worktree import checkout
 
 
 class ActionModule(Operation):
@@ -111,33 +113,40 @@ class ActionModule(Operation):
             pace(lambda: f"waiting for the app to settle: {pace.elapsed_s:.0f} of {seconds} s")
             time.sleep(min(left, POLL_S))
 
-    @property
-    def _repository(self) -> Path:
+    @cached_property
+    def _git(self) -> Git:
         if not self.args["repository"]:
             raise PitstopError(
                 "No repository is given", why="a probe runs the team's script", next_step="set pitstop_repository"
             )
-        return Path(self.args["repository"])
+        return Git(self.args["repository"])
 
     def _commit(self, probe: CommandProbe) -> str | None:
         """The commit that the probe runs; None for a work tree, which may be anything."""
         if probe.revision != DEPLOYED:
             return None
         is_live = self.point != "after" and self.args["revision_commit"]
-        return commit_of(self._repository, self.args["revision_commit"] if is_live else "HEAD")
+        revision = self.args["revision_commit"] if is_live else "HEAD"
+        commit = self._git.commit_of(revision)
+        if commit is None:
+            raise PitstopError(
+                f"{self._git.path} has no commit {revision!r}",
+                next_step=f"look at `git -C {self._git.path} log`; is pitstop_repository the app's checkout?",
+            )
+        return commit
 
     def _where(self, probe: CommandProbe) -> str:
         commit = self._commit(probe)
-        return f"a checkout of {commit[:12]}" if commit else f"the work tree {self._repository}"
+        return f"a checkout of {commit[:12]}" if commit else f"the work tree {self._git.path}"
 
     @contextmanager
     def _directory(self, probe: CommandProbe) -> Iterator[Path]:
-        self.say(f"{probe.name}: `{redacted(probe.shown)}` in {self._where(probe)}")
+        self.say(f"{probe.name}: `{probe.shown}` in {self._where(probe)}")
         commit = self._commit(probe)
         if commit is None:
-            yield self._repository
+            yield self._git.path
         else:
-            with checkout(self._repository, commit, probe.links) as directory:
+            with checkout(self._git, commit, probe.links) as directory:
                 yield directory
 
     def _keep(self, probe: CommandProbe, text: str) -> str | None:

@@ -29,7 +29,7 @@ class ActionModule(Operation):
 
     def _review(self, noted: Shipment) -> dict[str, Any]:
         git = Git(self.args["repository"])
-        self._refuse_other_branch(git)
+        git.require_branch(self.args["branch"])
         live = self._live()
         self._refuse_lost_commits(git, live["commit"])
         files = self._declared_changes(git)
@@ -69,15 +69,6 @@ class ActionModule(Operation):
                 next_step="deploy it once with git push, so that a later deploy can be compared with it",
             )
         return {"version": live["version"], "id": live["id"], "commit": commit, "created_at": live["created_at"]}
-
-    def _refuse_other_branch(self, git: Git) -> None:
-        wanted = self.args["branch"]
-        branch = git.run("branch", "--show-current")
-        if branch != wanted:
-            raise PitstopError(
-                f"The work tree {git.path} is on {branch or 'no branch (detached HEAD)'}",
-                next_step=f"git switch {wanted}, or set pitstop_branch",
-            )
 
     def _refuse_lost_commits(self, git: Git, live: str) -> None:
         if git.commit_of(live) is None:

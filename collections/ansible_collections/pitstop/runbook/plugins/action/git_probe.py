@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
-from ansible_collections.pitstop.runbook.plugins.module_utils._redact import redacted
 from ansible_collections.pitstop.runbook.plugins.modules.git_probe import ARGUMENT_SPEC
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import Git, GitError
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
@@ -24,7 +23,7 @@ class ActionModule(Operation):
         result = {
             "version": git.run("version").removeprefix("git version "),
             "repository": str(git.path),
-            "branch": self._branch(git),
+            "branch": git.require_branch(self.args["branch"]),
             "head": git.run("rev-parse", "HEAD"),
             "identity": self._identity(git),
             "remotes": tips,
@@ -33,16 +32,6 @@ class ActionModule(Operation):
         answered = ", ".join(f"{name} at {(tip or 'nothing')[:12]}" for name, tip in tips.items())
         self.say(f"git: {result['identity']} on {result['branch']}; {answered}; {len(result['dirty'])} paths changed")
         return result
-
-    def _branch(self, git: Git) -> str:
-        found, wanted = git.run("branch", "--show-current"), self.args["branch"]
-        if found != wanted:
-            raise PitstopError(
-                f"{git.path} is {f'on branch {found}' if found else 'on no branch: its HEAD is detached'}",
-                why=f"{wanted} is what is deployed",
-                next_step=f"git -C {git.path} switch {wanted}, or set pitstop_branch",
-            )
-        return found
 
     def _identity(self, git: Git) -> str:
         """Who a commit would be by. Without useConfigOnly git would make one up from the login and the host."""
@@ -72,12 +61,11 @@ class ActionModule(Operation):
             return {}
         url, env = self.heroku_git()
         remedy = "export a valid HEROKU_API_KEY, and check pitstop_heroku_git_url"
-        return {"heroku": self._tip(redacted(url), remedy, lambda: git.remote_commit(url, HEROKU_BRANCH, env))}
+        return {"heroku": self._tip(url, remedy, lambda: git.remote_commit(url, HEROKU_BRANCH, env))}
 
     @staticmethod
     def _tip(name: str, next_step: str, ask: Callable[[], str | None]) -> str | None:
         try:
             return ask()
         except GitError as error:
-            why = redacted("; ".join(error.output.strip().splitlines()[-3:]))
-            raise PitstopError(f"The remote {name} does not answer git", why=why, next_step=next_step) from error
+            raise PitstopError(f"The remote {name} does not answer git", why=error.why, next_step=next_step) from error

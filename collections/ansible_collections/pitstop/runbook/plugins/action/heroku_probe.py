@@ -5,14 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._preflight import unknown_app
 from ansible_collections.pitstop.runbook.plugins.modules.heroku_probe import ARGUMENT_SPEC
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuClient, HerokuError
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
-
-NEWEST_RELEASES = {"Range": "version ..; max=20, order=desc"}
-MANY_BUILDS = {"Range": "id ..; max=1000"}  # builds are ranged by id alone, which tells nothing of their age
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._releases import Releases
 
 
 class ActionModule(Operation):
@@ -23,17 +20,17 @@ class ActionModule(Operation):
         email = heroku.get("/account")["email"]
         app = self._app(heroku)
         path = f"/apps/{app['name']}"
-        releases = heroku.get(f"{path}/releases", NEWEST_RELEASES)
-        builds = heroku.get(f"{path}/builds", MANY_BUILDS)
+        releases = Releases(heroku, app["name"], self.say)
+        live = releases.live()
         result = {
             "account": email,
             "app": app["name"],
             "stack": app["stack"]["name"],
             "maintenance": app["maintenance"],
             "formation": {row["type"]: _fields(row, "quantity", "size") for row in heroku.get(f"{path}/formation")},
-            "live": self._live(heroku, path, releases),
-            "pending_releases": [f"v{row['version']}" for row in releases if row["status"] == "pending"],
-            "pending_builds": [str(row["id"]) for row in builds if row["status"] == "pending"],
+            "live": {**_fields(live, "version", "id", "status"), "commit": releases.commit_of(live)},
+            "pending_releases": releases.pending_releases(),
+            "pending_builds": releases.pending_builds(),
         }
         self._say(result)
         return result
@@ -45,17 +42,6 @@ class ActionModule(Operation):
             if error.status != 404:
                 raise
             raise unknown_app(self.args["app"], [app["name"] for app in heroku.get("/apps")]) from error
-
-    def _live(self, heroku: HerokuClient, path: str, releases: list[dict[str, Any]]) -> dict[str, Any]:
-        current = next((release for release in releases if release["current"]), None)
-        if current is None:
-            raise PitstopError(
-                f"The app {self.args['app']} has no live release among its last {len(releases)}",
-                next_step="deploy it once by hand: git push heroku main",
-            )
-        slug = current.get("slug")
-        commit = heroku.get(f"{path}/slugs/{slug['id']}").get("commit") if slug else None
-        return {**_fields(current, "version", "id", "status"), "commit": commit}
 
     def _say(self, result: dict[str, Any]) -> None:
         live = result["live"]

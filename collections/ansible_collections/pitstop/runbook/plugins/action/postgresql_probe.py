@@ -16,6 +16,7 @@ from ansible_collections.pitstop.runbook.plugins.modules.postgresql_probe import
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._capabilities import abilities, rights, server_facts
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku_data import HerokuDatabase
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._tables import pgstattuple_schema
 
 INTERNAL = ("backend_pid", "protocol_pid", "quoted_role", "read_only")
 
@@ -30,7 +31,7 @@ class ActionModule(Operation):
             server = server_facts(database)
             refuse_database(server)
             facts = {key: value for key, value in server.items() if key not in INTERNAL} | abilities(database)
-            facts["pgstattuple"] = any(facts["functions"].values())
+            facts["pgstattuple"] = pgstattuple_schema(database) is not None
             facts["tables"] = rights(database, self.args["tables"])
         refuse_tables(facts["tables"], server["quoted_role"], server["server_version_num"])
         facts["plan"] = self._plan()

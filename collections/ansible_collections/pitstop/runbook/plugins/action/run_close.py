@@ -28,7 +28,7 @@ class ActionModule(Operation):
 
     def _say_ending(self, run: Run, outcome: _run.Outcome, verdict: str | None) -> None:
         if run.check:
-            self.say("check: nothing was changed; the lines above are what a real run would do")
+            self.say("check: nothing was changed; the lines above are what a run without --check would do")
         if verdict and outcome.reached_goal:
             self.say(f"verdict: {verdict}", color="green")
         if outcome.failure:

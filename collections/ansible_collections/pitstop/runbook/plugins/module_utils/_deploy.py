@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ansible_collections.pitstop.runbook.plugins.module_utils._errors import last_lines
+
 Json = Mapping[str, Any]
 
 _SECRETS = {
@@ -144,7 +146,7 @@ def push_problem(output: str) -> tuple[str, str]:
         return "the remote did not accept the credential", "check the key, and its right to push to this repository"
     if re.search(r"not found|does not appear to be a git repository|404", output):
         return "the remote repository is not there", "check `git remote -v` and pitstop_heroku_app"
-    return " / ".join(output.strip().splitlines()[-3:]), "push it by hand to see more"
+    return last_lines(output), "push it by hand to see more"
 
 
 def without_sideband(line: str) -> str:

@@ -6,6 +6,11 @@ from __future__ import annotations
 from typing import Any
 
 
+def last_lines(text: str, count: int = 3) -> str:
+    """The end of what a program printed, in one line: that is mostly where the reason stands."""
+    return "; ".join(text.strip().splitlines()[-count:])
+
+
 class PitstopError(Exception):
     """An error a person can act on.
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import (
-    PHASE_OF,
     SCHEMA_VERSION,
     Run,
     now,
@@ -24,6 +23,8 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import (
     write_whole,
 )
 
+SEAL = "SHA256SUMS"
+"""The file with the hashes of all others."""
 PHASES = ("prepare", "baseline", "database", "deploy", "verify", "close")
 
 
@@ -138,19 +139,14 @@ def close_run(run: Run, outcome: Outcome) -> None:
         return
     if outcome.state != "open":
         _update(run, state=outcome.state, finished_at=now(), undone=outcome.undone, left=outcome.left)
-    write_whole(run.directory / "SHA256SUMS", "".join(_hash_line(path) for path in evidence_files(run)))
+    write_whole(run.directory / SEAL, "".join(hash_line(path) for path in evidence_files(run)))
 
 
 def evidence_files(run: Run) -> list[Path]:
     """All files of the run but its hashes, in the order of their names."""
     return sorted(
-        path for path in run.directory.iterdir() if path.is_file() and path.name != "SHA256SUMS" and path.name[0] != "."
+        path for path in run.directory.iterdir() if path.is_file() and path.name != SEAL and path.name[0] != "."
     )
-
-
-def phases_seen(run: Run) -> list[int]:
-    """The phases that left evidence."""
-    return sorted({phase for name, phase in PHASE_OF.items() if run.path(name).exists()})
 
 
 def _create(run: Run, facts: Mapping[str, Any]) -> None:
@@ -171,5 +167,6 @@ def _sentences(part: Mapping[str, Any], key: str) -> list[str]:
     return [str(item) for item in value] if isinstance(value, Sequence) and not isinstance(value, str) else []
 
 
-def _hash_line(path: Path) -> str:
+def hash_line(path: Path) -> str:
+    """A file's line in the seal, as sha256sum writes it."""
     return f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"

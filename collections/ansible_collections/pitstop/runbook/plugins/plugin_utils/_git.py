@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
+from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError, last_lines
 
 LOCAL_TIMEOUT_S = 60
 REMOTE_TIMEOUT_S = 120
@@ -23,7 +23,7 @@ class GitError(PitstopError):
 
     def __init__(self, what: str, output: str, *, next_step: str = "") -> None:
         self.output = output
-        super().__init__(what, why=" / ".join(output.strip().splitlines()[-3:]), next_step=next_step)
+        super().__init__(what, why=last_lines(output), next_step=next_step)
 
 
 def with_header(url: str, authorization: str) -> dict[str, str]:
@@ -105,6 +105,17 @@ class Git:
                 next_step="look at the app's activity on Heroku; the release's true state is read at the next run",
             )
         return code, "\n".join(lines)
+
+    def require_branch(self, wanted: str) -> str:
+        """The branch of the work tree; raises PitstopError when that is not ``wanted``."""
+        found = self.run("branch", "--show-current")
+        if found != wanted:
+            raise PitstopError(
+                f"{self.path} is {f'on branch {found}' if found else 'on no branch: its HEAD is detached'}",
+                why=f"{wanted} is what is deployed",
+                next_step=f"git -C {self.path} switch {wanted}, or set pitstop_branch",
+            )
+        return found
 
     def commit_of(self, revision: str) -> str | None:
         """The full id of a commit, or None when this repository does not have it."""

@@ -92,10 +92,6 @@ class HerokuClient:
         """The JSON that a Platform API write answers. Sent once; UnknownOutcome when the answer is lost."""
         return self._json("POST", self.api_url + path, body)
 
-    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Like post, for PATCH."""
-        return self._json("PATCH", self.api_url + path, body)
-
     def data_get(self, path: str) -> Any:
         """The JSON of a data API read."""
         return self._json("GET", self.data_url + path, None)

@@ -19,7 +19,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils import _evidence
 from ansible_collections.pitstop.runbook.plugins.module_utils._args import FALLBACK_VARIABLES, RUN, Spec
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import Run
-from ansible_collections.pitstop.runbook.plugins.module_utils._redact import redacted_data
+from ansible_collections.pitstop.runbook.plugins.module_utils._redact import redacted, redacted_data
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import with_header
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuClient
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
@@ -52,14 +52,16 @@ class Operation(ActionBase):
                 result = self.operate()
         except PitstopError as error:
             self._record({**error.partial, "failed": True, "error": str(error)}, started_at)
-            raise AnsibleActionFail(str(error), result={**error.partial, "failed": True}) from error
+            partial = redacted_data(error.partial)
+            # Ansible adds the text of a cause to its own message: as it came, with the secrets in it.
+            raise AnsibleActionFail(redacted(str(error)), result={**partial, "failed": True}) from None
         result.setdefault("changed", False)
         self._record({**result, "failed": False, "check_mode": self.check}, started_at)
         return result
 
     def say(self, text: str, color: str | None = None) -> None:
-        """Show a line at once, while the operation goes on. Colours vanish by themselves off a terminal."""
-        display.display(f"  {self.variables.get('inventory_hostname', '')} | {text}", color=color)
+        """Show a line at once, while the operation goes on, without secrets. Off a terminal colours vanish."""
+        display.display(f"  {self.variables.get('inventory_hostname', '')} | {redacted(text)}", color=color)
 
     def variable(self, name: str) -> Any:
         """The value of a variable of this host, or None."""

@@ -15,8 +15,7 @@ from pathlib import Path
 
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
-from ansible_collections.pitstop.runbook.plugins.module_utils._redact import redacted
+from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError, last_lines
 
 PACKAGED_BINS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
 LIST_TIMEOUT_S = 600
@@ -76,7 +75,7 @@ def contents(pg_restore: Path, archive: Path) -> int:
     if done.returncode or not entries:
         raise PitstopError(
             f"{archive} is no backup that can be restored",
-            why=_last_lines(done.stderr) or "its table of contents is empty",
+            why=last_lines(done.stderr) or "its table of contents is empty",
             next_step="take another one; keep this one only to find out what went wrong",
         )
     return len(entries)
@@ -109,7 +108,7 @@ def dump(
             errors.seek(0)
             raise PitstopError(
                 f"pg_dump ended with exit code {process.returncode}",
-                why=_last_lines(errors.read()),
+                why=last_lines(errors.read()),
                 next_step="mend what it names, then run again: nothing was changed and nothing is left of this try",
             )
 
@@ -151,7 +150,3 @@ def _tool(path: Path) -> Tool:
 def _environment(**more: str) -> dict[str, str]:
     kept = {key: os.environ[key] for key in ("PATH", "HOME", "SSL_CERT_FILE", "LD_LIBRARY_PATH") if key in os.environ}
     return {**kept, "LC_ALL": "C", **more}
-
-
-def _last_lines(text: str) -> str:
-    return redacted("; ".join(text.strip().splitlines()[-3:]))

@@ -19,9 +19,8 @@ import psycopg2
 import psycopg2.extensions
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._benchmark import Metric
-from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
+from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError, last_lines
 from ansible_collections.pitstop.runbook.plugins.module_utils._probe_plan import CommandProbe, SqlProbe, Statement
-from ansible_collections.pitstop.runbook.plugins.module_utils._redact import redacted
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._pace import Pace
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database, database_errors
 
@@ -138,7 +137,7 @@ def _require_harmless(database: Database, probe: SqlProbe, statement: Statement)
 def _after_failure(
     database: Database, probe: SqlProbe, statement: Statement, error: psycopg2.Error, failures: int, say: Say
 ) -> None:
-    why = redacted(" ".join(str(error).split()))
+    why = " ".join(str(error).split())
     if database.connection.closed:
         raise PitstopError(
             f"The connection was lost while {statement.name} of probe {probe.name} was timed",
@@ -235,7 +234,7 @@ def _new_file(probe: CommandProbe, directory: Path, known: Mapping[Path, tuple[i
 
 def _tail(stream: IO[str]) -> str:
     stream.seek(0)
-    return redacted("; ".join(stream.read(MAX_RESULT_BYTES).strip().splitlines()[-3:]))
+    return last_lines(stream.read(MAX_RESULT_BYTES))
 
 
 def _failed(probe: CommandProbe, why: str, next_step: str) -> PitstopError:

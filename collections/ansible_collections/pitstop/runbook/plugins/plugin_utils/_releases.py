@@ -24,6 +24,7 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._release_output im
 
 POLL_S = 1.0
 NEWEST_FIRST = {"Range": "version ..; max=50, order=desc"}
+MANY_BUILDS = {"Range": "id ..; max=1000"}  # builds are ranged by id alone, which tells nothing of their age
 LAST_LINES = 5
 
 
@@ -39,11 +40,19 @@ class Releases:
         """The newest fifty, newest first."""
         return list(self._heroku.get(f"/apps/{self._app}/releases", NEWEST_FIRST))
 
+    def pending_releases(self) -> list[str]:
+        """The releases that are going on, as v7."""
+        return [f"v{release['version']}" for release in self.all() if release["status"] == "pending"]
+
+    def pending_builds(self) -> list[str]:
+        """The ids of the builds that are going on."""
+        builds = self._heroku.get(f"/apps/{self._app}/builds", MANY_BUILDS)
+        return [str(build["id"]) for build in builds if build["status"] == "pending"]
+
     def pending(self) -> list[str]:
         """The builds and releases that are going on: what is live may change any moment."""
-        releases = [f"release v{release['version']}" for release in self.all() if release["status"] == "pending"]
-        builds = self._heroku.get(f"/apps/{self._app}/builds")
-        return [f"build {build['id']}" for build in builds if build["status"] == "pending"] + releases
+        builds = [f"build {build}" for build in self.pending_builds()]
+        return builds + [f"release {release}" for release in self.pending_releases()]
 
     def await_quiet(self, timeout: float) -> None:
         """Wait until no build and no release is going on. Raises PitstopError after ``timeout`` seconds."""

@@ -25,7 +25,6 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._report.view impor
 
 HTML, MARKDOWN = "report.html", "report.md"
 TEMPLATES = Path(__file__).with_name("report_templates")
-SEAL = "SHA256SUMS"
 
 _NOT_EVIDENCE = (HTML, MARKDOWN, "report.json", "run.json")
 """Files that this report is, or that change after it was written."""
@@ -78,12 +77,12 @@ def write(directory: Path, texts: dict[str, str]) -> None:
     """Write the files; where the folder is sealed already, renew their lines in the seal and no others."""
     for name, text in texts.items():
         write_whole(directory / name, text)
-    seal = directory / SEAL
+    seal = directory / _run.SEAL
     if seal.exists():
-        kept = (line for line in seal.read_text(encoding="utf-8").splitlines() if line.partition("  ")[2] not in texts)
-        renewed = (f"{hashlib.sha256(text.encode()).hexdigest()}  {name}" for name, text in texts.items())
-        lines = sorted([*kept, *renewed], key=lambda line: line.partition("  ")[2])
-        write_whole(seal, "".join(f"{line}\n" for line in lines))
+        lines = seal.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = (line for line in lines if line.rstrip("\n").partition("  ")[2] not in texts)
+        renewed = (_run.hash_line(directory / name) for name in texts)
+        write_whole(seal, "".join(sorted([*kept, *renewed], key=lambda line: line.partition("  ")[2])))
 
 
 def markdown_text(text: str) -> str:
