@@ -22,6 +22,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils import _run
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import Run
 from ansible_collections.pitstop.runbook.plugins.plugin_utils import _operation
 
+from .database_helpers import sql
 from .local_heroku import LocalHeroku, running_heroku
 from .postgres_server import execute, running_server
 
@@ -99,6 +100,35 @@ def run_operation(monkeypatch: pytest.MonkeyPatch) -> RunOperation:
             return Performed({**error.result, "failed": True, "msg": error.message}, lines)
 
     return perform
+
+
+@pytest.fixture
+def operation_error(run_operation: RunOperation) -> Callable[..., str]:
+    """The message of an operation that has to fail."""
+
+    def perform(name: str, args: dict[str, Any]) -> str:
+        performed = run_operation(name, args)
+        assert performed.failed
+        return performed.message
+
+    return perform
+
+
+@pytest.fixture
+def bloated_url(database_url: str, postgres_url: str) -> str:
+    """A table ``invoices`` of which nine rows in ten are gone, and the extension that can tell."""
+    as_superuser = urlsplit(postgres_url)._replace(path=urlsplit(database_url).path).geturl()
+    sql(as_superuser, "CREATE EXTENSION pgstattuple")
+    sql(as_superuser, f"GRANT pg_monitor TO {urlsplit(database_url).username}")
+    sql(
+        database_url,
+        "CREATE TABLE invoices (id int PRIMARY KEY, tenant_id int NOT NULL, created_at timestamptz, note text)"
+        " WITH (autovacuum_enabled = false)",
+        "INSERT INTO invoices SELECT i, i % 50, now() - i * interval '1 minute', repeat('x', 200)"
+        " FROM generate_series(1, 40000) i",
+        "DELETE FROM invoices WHERE id % 10 <> 0",
+    )
+    return database_url
 
 
 def _action(name: str, args: dict[str, Any], task_vars: dict[str, Any], check: bool) -> Any:
