@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What some tests need of the machine and `make` cannot install: a container engine, a browser.
+"""What some tests need of the machine and `make` cannot install: a container engine, a browser, a PostgreSQL.
 
-``@pytest.mark.needs("container engine")`` or ``needs("browser")`` marks such a test. Where the machine lacks the thing
-the test is not run, and the last lines say so with the command that mends it. On CI (``CI`` set) it fails instead.
+``@pytest.mark.needs("container engine")``, ``needs("browser")`` or ``needs("PostgreSQL 13")`` marks such a test. Where
+the machine lacks the thing the test is not run, and the last lines say so with the command that mends it. On CI (``CI``
+set) it fails instead.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
+
+from tests import servers
 
 POSTGRES_IMAGE = os.environ.get("PITSTOP_POSTGRES_IMAGE") or "docker.io/library/postgres:17"
 TIMEOUT_S = 300  # an image may have to be pulled
@@ -50,13 +53,17 @@ def _succeeds(*command: str) -> bool:
 class Need:
     """A thing a test may need: how to find it, and how a person installs it."""
 
-    find: Callable[[], str | None]
+    find: Callable[[], object]
     remedy: str
 
 
 NEEDS = {
     "browser": Need(browser, "apt-get install chromium"),
     "container engine": Need(container_engine, f"apt-get install podman, then: podman pull {POSTGRES_IMAGE}"),
+    **{
+        f"PostgreSQL {major}": Need(partial(servers.programs, major), servers.remedy(major))
+        for major in (*servers.ON_NPM, servers.WITH_REPACK)
+    },
 }
 
 _not_run: dict[str, list[str]] = {}

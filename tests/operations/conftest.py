@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +23,7 @@ from ansible.template import Templar
 from ansible_collections.pitstop.runbook.plugins.module_utils import _run
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import Run
 from ansible_collections.pitstop.runbook.plugins.plugin_utils import _operation
+from tests import servers
 
 from .database_helpers import sql
 from .local_heroku import LocalHeroku, running_heroku
@@ -37,10 +40,49 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture
 def database_url(postgres_url: str) -> Iterator[str]:
     """URL of a new, empty database of its own, as its owner: an ordinary role, as an app has."""
+    with _new_database(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def server_of_major() -> Iterator[Callable[[int], str]]:
+    """``server_of_major(15)`` is the superuser's URL on a server of that major, started once, when first asked for."""
+    with ExitStack() as started:
+
+        @cache
+        def start(major: int) -> str:
+            return started.enter_context(running_server(servers.programs(major), *servers.settings(major)))
+
+        yield start
+
+
+_EACH = [pytest.param(major, marks=pytest.mark.needs(f"PostgreSQL {major}")) for major in servers.chosen_majors()]
+
+
+@pytest.fixture(params=_EACH)
+def every_major_url(request: pytest.FixtureRequest, server_of_major: Callable[[int], str]) -> str:
+    """URL of the superuser on each supported major in turn: tests/servers.py says how to choose among them."""
+    return server_of_major(request.param)
+
+
+@pytest.fixture
+def every_major_owner_url(every_major_url: str) -> Iterator[str]:
+    """URL of a new database on each major in turn, as its owner: an ordinary role in pg_monitor, with pgstattuple."""
+    with _new_database(every_major_url) as url:
+        own = urlsplit(url)
+        there = urlsplit(every_major_url)._replace(path=own.path).geturl()
+        execute(there, "CREATE EXTENSION pgstattuple", f"GRANT pg_monitor TO {own.username}")
+        yield url
+
+
+@contextmanager
+def _new_database(server_url: str) -> Iterator[str]:
     name, password = f"app_{secrets.token_hex(4)}", secrets.token_urlsafe(12)
-    execute(postgres_url, f"CREATE ROLE {name} LOGIN PASSWORD '{password}'", f"CREATE DATABASE {name} OWNER {name}")
-    yield urlsplit(postgres_url)._replace(netloc=_netloc(postgres_url, name, password), path=f"/{name}").geturl()
-    execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)", f"DROP ROLE {name}")
+    execute(server_url, f"CREATE ROLE {name} LOGIN PASSWORD '{password}'", f"CREATE DATABASE {name} OWNER {name}")
+    try:
+        yield urlsplit(server_url)._replace(netloc=_netloc(server_url, name, password), path=f"/{name}").geturl()
+    finally:
+        execute(server_url, f"DROP DATABASE {name} WITH (FORCE)", f"DROP ROLE {name}")
 
 
 @pytest.fixture

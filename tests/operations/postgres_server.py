@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real PostgreSQL for the tests: the wheel's server on a free port of the loopback, gone when the tests end."""
+"""A real PostgreSQL for the tests: a server on a free port of the loopback, gone when the tests end."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,20 @@ from typing import Any
 import psycopg2
 
 SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=64MB", "autovacuum=off")
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Where ``initdb`` and ``pg_ctl`` are: in ``folder``, a path inside of ``root`` where that is another system."""
+
+    folder: Path
+    root: Path = Path("/")
+
+    def command(self, name: str, user: str | None) -> tuple[list[str], str | None]:
+        """Return how to begin the command, and which account has to start it."""
+        if self.root == Path("/"):
+            return [str(self.folder / name)], user
+        return ["chroot", f"--userspec={user}", str(self.root), str(self.folder / name)], None
 
 
 def wheel_bin() -> Path:
@@ -30,37 +45,31 @@ def wheel_bin() -> Path:
 
 
 @contextmanager
-def running_server() -> Iterator[str]:
-    """Run a server and yield its superuser's URL. PostgreSQL refuses root, so root lends it to an ordinary account."""
-    folder = Path(tempfile.mkdtemp(prefix="pitstop-postgres-"))
+def running_server(programs: Programs | None = None, *settings: str) -> Iterator[str]:
+    """Run a server, the wheel's unless others are given, and yield its superuser's URL.
+
+    ``settings``, such as ``wal_level=logical``, are added to ``SETTINGS``. PostgreSQL refuses root, so root lends the
+    server to an ordinary account.
+    """
+    programs = programs or Programs(wheel_bin())
+    temporary = programs.root / "tmp"
+    folder = Path(tempfile.mkdtemp(prefix="pitstop-postgres-", dir=temporary if programs.root != Path("/") else None))
     user = _ordinary_user()
     if user:
         shutil.chown(folder, user)
+    inside = Path("/") / folder.relative_to(programs.root)
     password, port = secrets.token_urlsafe(16), _free_port()
-    password_file = folder / "password"
-    password_file.write_text(password)
-    data = folder / "data"
-    options = [f"-c {setting}" for setting in [*SETTINGS, f"port={port}", f"unix_socket_directories={folder}"]]
+    (folder / "password").write_text(password)
+    options = [f"-c {value}" for value in (*SETTINGS, *settings, f"port={port}", f"unix_socket_directories={inside}")]
+    own = ("-D", inside / "data")
+    access = ("-U", "postgres", "-A", "scram-sha-256", "--pwfile", inside / "password", "-E", "UTF8")
     try:
-        _run(
-            "initdb",
-            "-D",
-            data,
-            "-U",
-            "postgres",
-            "-A",
-            "scram-sha-256",
-            "--pwfile",
-            password_file,
-            "-E",
-            "UTF8",
-            user=user,
-        )
-        _run("pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", " ".join(options), "start", user=user)
+        _run(programs, "initdb", *own, *access, user=user)
+        _run(programs, "pg_ctl", *own, "-w", "-l", inside / "log", "-o", " ".join(options), "start", user=user)
         try:
             yield f"postgres://postgres:{password}@127.0.0.1:{port}/postgres"
         finally:
-            _run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop", user=user)
+            _run(programs, "pg_ctl", *own, "-w", "-m", "immediate", "stop", user=user)
     finally:
         shutil.rmtree(folder)
 
@@ -77,10 +86,10 @@ def execute(url: str, *statements: str) -> None:
         connection.close()
 
 
-def _run(program: str, *arguments: object, user: str | None) -> None:
-    command = [str(wheel_bin() / program), *(str(argument) for argument in arguments)]
+def _run(programs: Programs, name: str, *arguments: object, user: str | None) -> None:
+    command, starter = programs.command(name, user)
     output: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    done = subprocess.run(command, user=user, cwd="/", check=False, **output)
+    done = subprocess.run([*command, *map(str, arguments)], user=starter, cwd="/", check=False, **output)
     assert done.returncode == 0, done.stdout
 
 
