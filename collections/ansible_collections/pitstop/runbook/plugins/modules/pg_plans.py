@@ -6,10 +6,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pg_plans
-short_description: Assert the plans of named statements, without changing a row
+short_description: Assert and compare the plans of named statements, without changing a row
 description:
-  - Explains each statement in a transaction that is rolled back, and judges the plan. That the planner prefers a
-    sequential scan because a table is small is told apart from an index that cannot be used.
+  - Prepares each statement, explains it in a transaction that is rolled back, and judges the plan. That the planner
+    prefers a sequential scan because a table is small is told apart from an index that cannot serve the statement, that
+    is not there, that is invalid, or that older transactions cannot use yet.
+  - A statement is one C(SELECT), C(INSERT), C(UPDATE), C(DELETE), C(MERGE) or C(VALUES). A semicolon inside is refused,
+    wherever it stands, and parameters never enter the text.
+  - A plan is worse than before when it was analyzed and reads more pages, by the factor O(tolerance); or when it lost
+    an index or reads a table from end to end that it did not, and costs more, by that factor; or when it met its
+    expectation before and does not any more. What is within a small table's worth (64 pages) is never worse.
 author: The Pitstop maintainers (@pitstop)
 options:
   statements:
@@ -23,26 +29,54 @@ options:
         type: str
         required: true
       sql:
-        description: The statement, with C(%s) or C(%(name)s) for its parameters.
+        description:
+          - The statement, with C(%s), C(%(name)s) or C($1) for its parameters, without quotes around them.
         type: str
         required: true
       params:
-        description: Its parameters, a list or a dictionary.
+        description:
+          - Its parameters, a list or a dictionary. Without them a text with C($1) is explained for any (a generic plan).
         type: raw
       analyze:
-        description: Run it as well (C(EXPLAIN ANALYZE)); its changes are rolled back, but not a sequence's next value.
+        description:
+          - Run it as well (C(EXPLAIN ANALYZE)), and roll it back; one that only reads runs in a read-only transaction.
+            Dead rows and row locks until the end of it are what a write costs.
+        type: bool
+        default: false
+      may_advance_sequences:
+        description:
+          - A sequence's next value is not rolled back. So a write that draws one, or may do so in a trigger, a default
+            or a function of your own, is not analyzed unless this says that it may be.
         type: bool
         default: false
       uses_index:
         description: An index that the plan should use.
         type: str
       no_sequential_scan_on:
-        description: A table that the plan should not read from end to end, by its bare name.
+        description: A table that the plan should not read from end to end. Of a partitioned one, any partition.
         type: str
+      max_sequential_rows:
+        description:
+          - A table of so many rows may be read from end to end. Without it, one of 64 pages may be, where an index
+            could be used and the planner prefers not to.
+        type: int
+      max_cost_factor:
+        description: The cost is at most so many times that in O(compare_with).
+        type: float
+      max_buffers_factor:
+        description: The pages read are at most so many times those in O(compare_with), where both were analyzed.
+        type: float
   must_be_met:
     description: Whether an expectation that is not met fails. Before the repair one only looks.
     type: bool
     default: true
+  compare_with:
+    description: Evidence of this run with earlier plans of the same statements. A worse plan fails like a missed one.
+    type: str
+  tolerance:
+    description: A plan is worse when it is so by more than this factor.
+    type: float
+    default: 1.5
 extends_documentation_fragment:
   - pitstop.runbook.database
   - pitstop.runbook.heroku
@@ -64,6 +98,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+slower:
+  description: A sentence for each plan that is worse than before.
+  returned: always
+  type: list
+  elements: str
 statements:
   description: What each plan is and whether it is as expected.
   returned: always
@@ -79,6 +118,9 @@ statements:
       sequential_scans: []
       cost: 8.3
       shared_buffers:
+      row_error:
+      kind: bound
+      change: {verdict: same, why: nothing changed}
 """
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._args import DATABASE, Spec
@@ -95,11 +137,17 @@ ARGUMENT_SPEC: Spec = {
             "sql": {"type": "str", "required": True},
             "params": {"type": "raw"},
             "analyze": {"type": "bool", "default": False},
+            "may_advance_sequences": {"type": "bool", "default": False},
             "uses_index": {"type": "str"},
             "no_sequential_scan_on": {"type": "str"},
+            "max_sequential_rows": {"type": "int"},
+            "max_cost_factor": {"type": "float"},
+            "max_buffers_factor": {"type": "float"},
         },
     },
     "must_be_met": {"type": "bool", "default": True},
+    "compare_with": {"type": "str"},
+    "tolerance": {"type": "float", "default": 1.5},
 }
 
 
