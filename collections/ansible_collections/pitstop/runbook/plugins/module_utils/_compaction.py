@@ -21,8 +21,9 @@ VACUUM_CUTS_SHARE = 16
 ROOM_FOR_FRAGMENTS = 1.03
 """Pages are never filled to the last byte: the goal is a little above the size that the live rows need."""
 
-GROUP_PAGES_MAX = 64
-"""Pages that a batch empties at once; more of them would only make its passes longer."""
+CHUNK_PAGES_MIN = 131_072
+CHUNK_SHARE_MAX = 8
+"""A chunk is at most 1 GiB (of 8 KiB pages) or this part of the table: each costs a VACUUM, which reads every index."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class CompactionPolicy:
     max_replica_lag_bytes: int = 64 << 20
     max_wal_bytes_per_s: int = 32 << 20
     max_probe_latency_ms: float = 50
+    """By how much a trivial query of a second session may take longer than before, until the batches slow down."""
     wait_s: float = 30
     """How long to wait for an old snapshot to end, or for a replica to catch up, before the compaction stops."""
     max_blocking_ms: int = 1000
@@ -85,20 +87,19 @@ OBSTACLES: dict[str, str] = {
     "triggers": "triggers would fire for every row moved ({names}): VACUUM FULL in a window, or pg_repack",
     "rules": "rules rewrite updates of it ({names}): VACUUM FULL in a window, or pg_repack",
     "not_valid": "constraints would check old rows that may break them ({names}): VALIDATE CONSTRAINT first",
-    "publications": "subscribers would get every row moved as an update (published in {names}): VACUUM FULL in a window",
+    "publications": "subscribers would get every row moved as an update ({names} publish it): VACUUM FULL in a window",
     "slots": "logical slots would decode every row moved ({names}): VACUUM FULL in a window, or drop an unused slot",
 }
 """Facts of the catalogue that forbid a compaction, and the better way."""
 
 
-def no_room(heap_bytes: int, expected_bytes: int, block_bytes: int = 8192) -> str | None:
+def no_room(pages: int, goal: int, block_bytes: int) -> str | None:
     """Why there is too little room inside a heap to cut anything off its end, or None where there is enough."""
-    pages, goal = heap_bytes // block_bytes, goal_pages(expected_bytes, block_bytes)
-    if pages - goal >= cut_pages(pages):
+    if next_chunk(pages, goal) is not None:
         return None
     return (
-        f"too little room inside: {bytes_text(max(0, pages - goal) * block_bytes)} of {bytes_text(heap_bytes)} could be"
-        f" emptied, and VACUUM cuts off no less than {bytes_text(cut_pages(pages) * block_bytes)} of this table"
+        f"too little room inside: {bytes_text(max(0, pages - goal) * block_bytes)} of {bytes_text(pages * block_bytes)}"
+        f" could be emptied, and VACUUM cuts off no less than {bytes_text(cut_pages(pages) * block_bytes)} here"
     )
 
 
@@ -112,11 +113,22 @@ def cut_pages(pages: int) -> int:
     return max(1, min(VACUUM_CUTS_PAGES, math.ceil(pages / VACUUM_CUTS_SHARE)))
 
 
+def next_chunk(pages: int, goal: int) -> int | None:
+    """The first page of the next tail to empty of a table of ``pages``; None when too little is left to cut off.
+
+    No more than the pages in front can take: the whole table fits into ``goal`` pages.
+    """
+    if pages - goal < cut_pages(pages):
+        return None
+    lower = max(goal, pages - max(CHUNK_PAGES_MIN, pages // CHUNK_SHARE_MAX))
+    return lower if lower - goal >= cut_pages(lower) else goal
+
+
 def obstacles(facts: Mapping[str, Any]) -> tuple[str, ...]:
     """Why it would be wrong to move this table's rows by updates, each with the better way; empty when it is fine.
 
-    ``facts`` is a row of the catalogue (``TABLE_SQL`` of the wire): the keys of ``OBSTACLES``, lists of names or booleans,
-    beside ``relkind``, ``relpersistence`` and ``system``.
+    ``facts`` is a row of the catalogue (``TABLE_SQL`` of the wire): the keys of ``OBSTACLES``, each a boolean or a list
+    of names, beside ``relkind``, ``relpersistence`` and ``system``.
     """
     if facts["relkind"] != "r" or facts["relpersistence"] == "t" or facts["system"]:
         return (f"{_kind(facts)} cannot be compacted: only an ordinary table or a partition's leaf can",)

@@ -3,67 +3,323 @@
 
 from __future__ import annotations
 
-from typing import Any
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from math import ceil
+from typing import TYPE_CHECKING
+
+import psycopg2
+import psycopg2.errors
 
 from ansible_collections.pitstop.runbook.plugins.module_utils import _compaction
+from ansible_collections.pitstop.runbook.plugins.module_utils._compaction import (
+    CompactionPolicy,
+    CompactionResult,
+    cut_pages,
+    goal_pages,
+    next_chunk,
+    no_room,
+)
+from ansible_collections.pitstop.runbook.plugins.module_utils._compaction_batches import (
+    Batch,
+    Pace,
+    batch_sql,
+    update_sql,
+)
+from ansible_collections.pitstop.runbook.plugins.module_utils._units import bytes_text, seconds_text
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._compact_readings import (
+    index_bytes,
+    next_xid,
+    older_snapshot,
+    read_table,
+)
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._locks import holders
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._pulse import Pulse
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._watch import Watch
 
-# The columns that can be set to themselves, the best first: in no index (so that the server knows an index entry to be
-# the same row's and may delete the old one early), narrow, of fixed width. Triggers are counted for that column.
-# A trigger of the server's own is told by its function, because partitions' clones of users' triggers are "internal".
-TABLE_SQL = """
-WITH t AS (SELECT * FROM pg_class WHERE oid = %(oid)s),
- columns AS (
-    SELECT a.attnum, quote_ident(a.attname) AS name
-      FROM pg_attribute a
-     WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity <> 'a'
-       AND NOT EXISTS (SELECT FROM pg_attrdef g JOIN pg_attribute ga ON ga.attrelid = g.adrelid AND ga.attnum = g.adnum
-                         JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = g.oid
-                        WHERE g.adrelid = %(oid)s AND ga.attgenerated <> ''
-                          AND d.refobjid = g.adrelid AND d.refobjsubid = a.attnum)
-     ORDER BY EXISTS (SELECT FROM pg_trigger tr WHERE tr.tgrelid = %(oid)s AND tr.tgenabled IN ('O', 'A')
-                         AND a.attnum = ANY (tr.tgattr)),
-              EXISTS (SELECT FROM pg_depend d JOIN pg_index i ON i.indexrelid = d.objid
-                       WHERE d.classid = 'pg_class'::regclass AND d.refobjid = %(oid)s AND i.indrelid = %(oid)s
-                         AND d.refobjsubid = a.attnum),
-              a.attlen < 0, a.attlen, a.attnum)
-SELECT t.relkind, t.relpersistence, t.relnamespace = ANY (ARRAY['pg_catalog', 'pg_toast']::regnamespace[])
-           OR t.relnamespace = to_regnamespace('information_schema') AS system,
-       format('%%I.%%I', t.relnamespace::regnamespace::name, t.relname) AS name,
-       NOT pg_has_role(t.relowner, 'USAGE') AS not_owned,
-       NOT (has_table_privilege(t.oid, 'SELECT') AND has_table_privilege(t.oid, 'UPDATE')) AS not_updatable,
-       NOT EXISTS (SELECT FROM pg_language WHERE lanname = 'plpgsql' AND has_language_privilege(oid, 'USAGE'))
-           AS no_plpgsql,
-       row_security_active(t.oid) AS row_security,
-       EXISTS (SELECT FROM pg_settings WHERE name = 'old_snapshot_threshold' AND setting <> '-1')
-           AS old_snapshot_threshold,
-       (SELECT name FROM columns LIMIT 1) AS column_name, NOT EXISTS (SELECT FROM columns) AS no_column,
-       ARRAY(SELECT tr.tgname::text FROM pg_trigger tr JOIN pg_proc p ON p.oid = tr.tgfoid
-              WHERE tr.tgrelid = t.oid AND tr.tgenabled IN ('O', 'A') AND tr.tgtype & 16 <> 0
-                AND NOT (p.pronamespace = 'pg_catalog'::regnamespace
-                         AND (p.proname LIKE 'RI\\_FKey\\_%%' OR p.proname = 'unique_key_recheck'))
-                AND (cardinality(tr.tgattr::int2[]) = 0 OR (SELECT attnum FROM columns LIMIT 1) = ANY (tr.tgattr))
-              ORDER BY 1) AS triggers,
-       ARRAY(SELECT r.rulename::text FROM pg_rewrite r
-              WHERE r.ev_class = t.oid AND r.ev_type = '2' AND r.ev_enabled IN ('O', 'A') ORDER BY 1) AS rules,
-       ARRAY(SELECT c.conname::text FROM pg_constraint c
-              WHERE c.conrelid = t.oid AND NOT c.convalidated
-                AND coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true) ORDER BY 1) AS not_valid,
-       ARRAY(SELECT DISTINCT p.pubname::text FROM pg_publication_tables pt JOIN pg_publication p USING (pubname)
-               JOIN pg_namespace n ON n.nspname = pt.schemaname
-               JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = pt.tablename
-              WHERE p.pubupdate AND r.oid IN (SELECT t.oid UNION SELECT relid FROM pg_partition_ancestors(t.oid) relid)
-              ORDER BY 1) AS publications,
-       ARRAY(SELECT s.slot_name::text FROM pg_replication_slots s
-              WHERE s.slot_type = 'logical' AND s.database = current_database() AND NOT s.temporary ORDER BY 1) AS slots
-  FROM t
-"""
+if TYPE_CHECKING:
+    from ansible_collections.pitstop.runbook.plugins.module_utils._bloat import Measure
+    from ansible_collections.pitstop.runbook.plugins.module_utils._capabilities import Capabilities
+    from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import Console
+
+SWEEPS_MAX = 10
+"""Others may put rows into a chunk that is being emptied; after so many sweeps VACUUM cuts what it can."""
+
+CUT_TRIES = 3
+VACUUM_LOCK_MS = 5000
+"""VACUUM blocks no reads or writes, so it may queue a little."""
+
+RETRY_S = (0.02, 0.2)
+WAIT_POLL_S = 0.1
+GROWTH_PAGES = 64
+"""New pages at the end that are no sign of a lack of room: others insert, too."""
+
+GOAL_IF_FULL = 1.02
+INDEX_GREW = 1.05
+
+VACUUM_SQL = "VACUUM (TRUNCATE, INDEX_CLEANUP) {table}"
+"""Both are said: a table may have vacuum_truncate off, and VACUUM may leave out the indexes where few rows are dead."""
 
 
 def compaction_obstacles(database: Database, table_oid: int) -> tuple[str, ...]:
     """Why it would be wrong to compact this table, in one line each with the better way; empty when it is fine."""
-    return _compaction.obstacles(_table(database, table_oid))
+    return _compaction.obstacles(read_table(database, table_oid))
 
 
-def _table(database: Database, table_oid: int) -> dict[str, Any]:
-    return database.row(TABLE_SQL, {"oid": table_oid})
+class _Stopped(Exception):
+    """Why a compaction ends before its goal. No error: what was done stays done."""
+
+
+class _Full(_Stopped):
+    """Rows go to new pages at the end: there is no free space nearer the start."""
+
+
+class Compaction:
+    """Compacts one table over ``worker``, watched from ``watcher``: both in autocommit, and nobody else's meanwhile.
+
+    Every batch is a transaction of its own and leaves nothing behind, so it may be stopped at any moment, by ``stop``
+    or by an interruption, and run again.
+    """
+
+    def __init__(
+        self,
+        worker: Database,
+        watcher: Database,
+        table: str,
+        measure: Measure,
+        policy: CompactionPolicy,
+        console: Console,
+        stop: threading.Event,
+        capabilities: Capabilities,
+    ) -> None:
+        self._worker = worker
+        self._watcher = watcher
+        self._policy = policy
+        self._console = console
+        self._stop = stop
+        self._tid_range_scan = "tid_range_scan" in capabilities.commands
+        self._oid = int(worker.row("SELECT to_regclass(%s)::oid::bigint AS oid", (table,))["oid"])
+        self._facts = read_table(worker, self._oid)
+        self._table = str(self._facts["name"])
+        self._block_bytes = int(worker.row("SELECT current_setting('block_size') AS bytes")["bytes"])
+        self._goal = goal_pages(measure.live_bytes, self._block_bytes)
+        self._pace = Pace(policy)
+        self._result = CompactionResult(goal_bytes=self._goal * self._block_bytes)
+        deadlock_ms = int(worker.row("SELECT setting FROM pg_settings WHERE name = 'deadlock_timeout'")["setting"])
+        self._lock_ms = max(1, min(policy.lock_ms, deadlock_ms // 2))
+        self._began = time.monotonic()
+        self._pages_before = self._pages_of_chunk = self._upper = 0
+
+    @staticmethod
+    def planned_sql(database: Database, measure: Measure) -> list[str]:
+        """What a compaction would send, with the pages of its first chunk; nothing is touched."""
+        facts = read_table(database, database.row("SELECT to_regclass(%s)::oid::bigint AS oid", (measure.name,))["oid"])
+        block_bytes = int(database.row("SELECT current_setting('block_size') AS bytes")["bytes"])
+        pages = measure.heap_bytes // block_bytes
+        lower = next_chunk(pages, goal_pages(measure.live_bytes, block_bytes))
+        if lower is None or _compaction.obstacles(facts):
+            return []
+        vacuum = VACUUM_SQL.format(table=facts["name"])
+        return [vacuum, update_sql(facts["name"], facts["column_name"], lower, pages), vacuum]
+
+    def run(self) -> CompactionResult:
+        """Compact until the goal, or until the reason in ``stopped``. A lost connection is raised as it comes."""
+        self._began = time.monotonic()
+        result = self._result
+        result.size_before_bytes = self._pages() * self._block_bytes
+        self._pages_before = self._upper = self._pages()
+        indexes = index_bytes(self._worker, self._oid)
+        isolation = self._worker.row("SELECT current_setting('default_transaction_isolation') AS level")["level"]
+        self._set_isolation("read committed")
+        try:
+            self._compact()
+            result.stopped, result.reached = "reached the goal", True
+        except _Stopped as stopped:
+            result.stopped = str(stopped)
+        finally:
+            self._console.done(self._table)
+            if not self._worker.connection.closed:
+                self._set_isolation(isolation)
+        result.size_after_bytes = self._pages() * self._block_bytes
+        after = index_bytes(self._worker, self._oid)
+        result.indexes = tuple(name for name, size in after.items() if size > INDEX_GREW * indexes.get(name, size))
+        result.seconds = round(time.monotonic() - self._began, 2)
+        return result
+
+    def _compact(self) -> None:
+        for obstacle in _compaction.obstacles(self._facts):
+            raise _Stopped(obstacle)
+        if why := no_room(self._pages(), self._goal, self._block_bytes):
+            raise _Stopped(why)
+        self._vacuum()
+        try:
+            self._compact_to_goal()
+        except _Full:
+            # The rows need more than was measured: all pages below are full, and so are the new ones at the end. These
+            # would keep VACUUM from cutting anything off, so they go into what was emptied.
+            self._goal = ceil(GOAL_IF_FULL * (self._upper + self._pages() - self._pages_of_chunk))
+            self._vacuum()
+            self._compact_to_goal()
+            raise
+
+    def _compact_to_goal(self) -> None:
+        while (lower := next_chunk(pages := self._pages(), self._goal)) is not None:
+            self._pages_of_chunk = pages
+            self._empty(lower, pages)
+            self._cut(lower, pages)
+
+    def _empty(self, lower: int, pages: int) -> None:
+        """Move the rows of the chunk from ``lower`` on; what others put there meanwhile is moved in another sweep."""
+        try:
+            for _ in range(SWEEPS_MAX):
+                if not self._sweep(lower, pages):
+                    return
+        except _Full:
+            raise
+        except _Stopped:
+            # What is empty already need not wait for the next run.
+            if not self._stop.is_set() and pages - self._upper >= cut_pages(pages):
+                with suppress(_Stopped):
+                    self._vacuum()
+            raise
+
+    def _sweep(self, lower: int, pages: int) -> int:
+        moved, self._upper = 0, self._pages()
+        self._worker.set_timeouts(lock_ms=self._lock_ms)
+        with Pulse(self._watcher, self._worker) as pulse:
+            try:
+                while self._upper > lower:
+                    batch = self._batch(lower, pulse)
+                    moved += batch.moved
+                    self._note(batch)
+                    if batch.heap_bytes // self._block_bytes > pages + GROWTH_PAGES + (pages - lower) // 50:
+                        raise _Full("no free space nearer the start is left: the rows need more than was measured")
+                    self._pause(self._pace.after(batch, pulse.slowed_ms))
+                    self._wait_for_replicas(pulse)
+            finally:
+                self._result.longest_stall_ms = max(self._result.longest_stall_ms, pulse.longest_stall_ms)
+                self._result.longest_probe_ms = max(self._result.longest_probe_ms, pulse.longest_probe_ms)
+        return moved
+
+    def _batch(self, lower: int, pulse: Pulse) -> Batch:
+        """One batch; where rows are locked by others it gives way, and tries again with less."""
+        for attempt in range(1, self._policy.attempts + 1):
+            sql = batch_sql(
+                self._table,
+                self._oid,
+                self._facts["column_name"],
+                lower=lower,
+                upper=self._upper,
+                pace=self._pace,
+                tid_range_scan=self._tid_range_scan,
+            )
+            try:
+                return Batch.from_row(self._worker.row(sql))
+            except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected):
+                self._result.repeated_batches += 1
+                self._pace.after_refusal()
+                self._pause(attempt * random.uniform(*RETRY_S))  # noqa: S311 - jitter, no secret
+            except psycopg2.Error as error:
+                if self._worker.connection.closed:
+                    raise
+                # Not the detail: it has the row's values.
+                raise _Stopped(f"the server refused to write rows anew: {error.diag.message_primary}") from error
+        blocker = pulse.blocker or "nobody any more"
+        raise _Stopped(f"rows stayed locked through {self._policy.attempts} tries; in the way: {blocker}")
+
+    def _note(self, batch: Batch) -> None:
+        result = self._result
+        self._upper = batch.upper
+        result.batches += 1
+        result.moved_rows += batch.moved
+        result.written_versions += batch.written
+        result.wal_bytes += batch.wal_bytes
+        result.longest_batch_ms = max(result.longest_batch_ms, round(batch.milliseconds, 1))
+        whole, done = self._pages_before - self._goal, self._pages_before - batch.upper
+        elapsed = time.monotonic() - self._began
+        left = elapsed * (whole - done) / done if done else 0
+        self._console.progress(
+            self._table,
+            f"{self._table}: compacting, {100 * done / whole:.0f} % of {bytes_text(whole * self._block_bytes)} emptied,"
+            f" {result.moved_rows:,} rows moved, {seconds_text(elapsed)} so far, about {seconds_text(left)} left",
+        )
+
+    def _cut(self, lower: int, pages: int) -> None:
+        """Have VACUUM cut the emptied tail off; its lock is conditional, so others may be in its way for a while."""
+        for _ in range(CUT_TRIES):
+            self._vacuum()
+            if self._pages() <= lower + (pages - lower) // 20:
+                return
+            self._pause(random.uniform(*RETRY_S))  # noqa: S311 - jitter, no secret
+            self._sweep(lower, pages)
+        if pages - self._pages() < cut_pages(pages):
+            raise _Stopped(
+                "VACUUM did not cut the emptied end off: others used the table at every try, put rows there, or hold"
+                f" an old snapshot that this role may not see; on the table now: {holders(self._watcher, self._table)}"
+            )
+
+    def _vacuum(self) -> None:
+        """VACUUM, when nobody's snapshot needs the rows that our batches left behind."""
+        self._wait_for_snapshots()
+        before = self._wal()
+        for _ in range(self._policy.attempts):
+            self._worker.set_timeouts(lock_ms=VACUUM_LOCK_MS)
+            watch = Watch(self._watcher, self._worker, self._console, self._table, self._policy.max_blocking_ms)
+            try:
+                with watch:
+                    self._worker.execute(VACUUM_SQL.format(table=self._table))
+            except psycopg2.errors.LockNotAvailable:
+                self._pause(random.uniform(*RETRY_S))  # noqa: S311 - jitter, no secret
+            except psycopg2.errors.QueryCanceled:
+                if not watch.cancelled:
+                    raise
+                self._pause(random.uniform(*RETRY_S))  # noqa: S311 - jitter, no secret
+            else:
+                self._result.vacuums += 1
+                self._result.wal_bytes += self._wal() - before
+                return
+            finally:
+                self._result.longest_stall_ms = max(self._result.longest_stall_ms, watch.longest_stall_ms)
+        blocker = holders(self._watcher, self._table)
+        raise _Stopped(f"VACUUM was in others' way {self._policy.attempts} times; on the table now: {blocker}")
+
+    def _wait_for_snapshots(self) -> None:
+        xid = next_xid(self._worker)
+        self._wait(
+            lambda: older_snapshot(self._watcher, xid, [self._worker.pid, self._watcher.pid]),
+            "an old snapshot keeps the moved rows' old versions",
+        )
+
+    def _wait_for_replicas(self, pulse: Pulse) -> None:
+        def too_far() -> str | None:
+            limit, lag = self._policy.max_replica_lag_bytes, pulse.lag_bytes or 0
+            return f"{bytes_text(lag)} behind" if 0 < limit < lag else None
+
+        self._wait(too_far, "a replica cannot keep up")
+
+    def _wait(self, obstacle: Callable[[], str | None], what: str) -> None:
+        began = time.monotonic()
+        while found := obstacle():
+            waited = time.monotonic() - began
+            if waited > self._policy.wait_s:
+                raise _Stopped(f"{what}: {found}")
+            self._console.progress(self._table, f"{self._table}: waits, {what}: {found}")
+            self._pause(WAIT_POLL_S)
+
+    def _pause(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise _Stopped("stopped on request; the next run goes on from here")
+
+    def _pages(self) -> int:
+        return int(self._worker.row("SELECT pg_relation_size(%s) AS bytes", (self._oid,))["bytes"]) // self._block_bytes
+
+    def _wal(self) -> int:
+        return int(self._worker.row("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn AS bytes")["bytes"])
+
+    def _set_isolation(self, level: str) -> None:
+        """Each pass of a batch has to see what others committed before it."""
+        self._worker.execute("SELECT set_config('default_transaction_isolation', %s, false)", (level,))
