@@ -91,8 +91,8 @@ def test_a_write_is_analyzed_and_no_row_is_changed(look: Look, url: str) -> None
             "trigger draw",
         ),
         (
-            "CREATE TABLE child (id int REFERENCES items ON DELETE CASCADE);"
-            "CREATE TRIGGER draw AFTER DELETE ON child FOR EACH ROW EXECUTE FUNCTION draw_by_trigger()",
+            "CREATE TABLE child (id int REFERENCES items ON DELETE CASCADE); "
+            + "CREATE TRIGGER draw AFTER DELETE ON child FOR EACH ROW EXECUTE FUNCTION draw_by_trigger()",
             {**BY_ID, "sql": "DELETE FROM items WHERE id = %s"},
             "trigger draw of child",
         ),
@@ -183,7 +183,7 @@ def test_a_small_table_is_told_apart_from_an_index_that_cannot_serve(look: Look,
 def test_an_index_that_is_absent_or_invalid_is_told_as_such(
     look: Look, url: str, old_transaction: psycopg2.extensions.cursor
 ) -> None:
-    """`\\d` shows an invalid index, and yet no plan can use it: the message has to say so."""
+    """psql lists an invalid index, and yet no plan can use it: the message has to say so."""
     wanted = {**BY_TENANT, "sql": "SELECT * FROM items WHERE note = %s", "params": ["y"], "uses_index": "items_note"}
     assert "there is no index items_note" in look(wanted).message
     with pytest.raises(psycopg2.Error):
@@ -231,7 +231,7 @@ def test_partitions_and_their_indexes_stand_for_the_parent(look: Look, url: str)
 
 
 def test_a_plan_that_got_worse_fails_and_says_how(look: Look, url: str, run: Run) -> None:
-    """A dropped index makes a statement slow although every expectation is met: the run must not go on to the deploy."""
+    """A dropped index makes a statement slow although every expectation is met: the deploy must not follow."""
     assert look(BY_TENANT, run=run, evidence="plans-before", must_be_met=False).failed is False
     same = only(look(BY_TENANT, run=run, compare_with="plans-before"))
     assert same["change"] == {"verdict": "same", "why": "nothing changed"}

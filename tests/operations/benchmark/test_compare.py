@@ -86,3 +86,34 @@ def test_a_misspelt_critical_metric_is_refused(benchmark: Benchmark) -> None:
     for point in ("before", "after"):
         benchmark.measure(statement("SELECT 1"), point)
     assert "critical names 'foliio'" in benchmark.compare(critical=["foliio"]).message
+
+
+def test_a_database_made_slower_is_found_before_the_deploy(benchmark: Benchmark) -> None:
+    """The rescue of the database phase acts on what this says; without it the deploy would get the blame."""
+    for point, seconds in (("before", 0.005), ("after-db", 0.025)):
+        benchmark.repository.app(seconds=seconds)
+        benchmark.repository.commit()
+        assert not benchmark.measure(command(), point).failed
+    done = benchmark.compare(until="after-db")
+    assert done.failed
+    assert "reindexed" in done.message
+    assert any("getNextFolio" in sentence for sentence in done.result["slower"])
+    assert not (benchmark.run.directory / "comparison-team.json").exists()
+    assert any(line.split("|")[1].split()[:5] == ["metric", "before", "after", "db", "change"] for line in done.lines)
+
+
+def test_what_may_be_chance_does_not_stop_the_database_phase(benchmark: Benchmark) -> None:
+    """Only a clear `worse` does: a rescue that acts on noise would undo good runs."""
+    for point in ("before", "after-db"):
+        assert not benchmark.measure(statement("SELECT pg_sleep(random() / 200)"), point).failed
+    done = benchmark.compare(until="after-db")
+    assert not done.failed
+    assert done.result["slower"] == []
+
+
+def test_the_database_phase_alone_is_not_judged_without_a_baseline(benchmark: Benchmark) -> None:
+    """`--tags db` measures afterwards, and has nothing to compare that with."""
+    assert not benchmark.measure(statement("SELECT 1"), "after-db").failed
+    done = benchmark.compare(until="after-db")
+    assert not done.failed
+    assert done.result["sentence"] == "inconclusive: the speed before was not measured"

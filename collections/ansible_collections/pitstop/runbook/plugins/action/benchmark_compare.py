@@ -21,12 +21,17 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._gates import (
     goals_of,
     require_known,
     sentence_of,
+    slower_of,
 )
 from ansible_collections.pitstop.runbook.plugins.module_utils._statistics import IMPROVED, INCONCLUSIVE, WORSE, Rule
 from ansible_collections.pitstop.runbook.plugins.module_utils._team_results import team_comparison
 from ansible_collections.pitstop.runbook.plugins.modules.benchmark_compare import ARGUMENT_SPEC
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
 
+NEXT_STEPS = {
+    "after-db": "have the touched tables reindexed (master.yml does)",
+    "after": "undo the deploy (master.yml does)",
+}
 COLOURS = {IMPROVED: "green", WORSE: "red", INCONCLUSIVE: "yellow"}
 
 Points = dict[str, dict[str, Any]]
@@ -37,9 +42,12 @@ class ActionModule(Operation):
 
     def operate(self) -> dict[str, Any]:
         if self.check:
-            self.say(f"would: compare {', '.join(map(evidence_of, POINTS))} and fail on a metric that got worse")
+            self.say(f"would: compare {', '.join(map(evidence_of, self._asked))} and fail on a metric that got worse")
             return self._result(Comparison(), [], "inconclusive: check mode, so nothing was measured")
         points = self._points()
+        if not self._whole and POINTS[0] not in points:
+            self.say("the speed before was not measured, so there is nothing to compare it with (--tags baseline does)")
+            return self._result(Comparison(), [], "inconclusive: the speed before was not measured")
         if not any(points[point]["metrics"] for point in points):
             self.say("no point has metrics, so there is nothing to compare (benchmark_probes is empty)")
             return self._result(Comparison(), [], "inconclusive: nothing was measured")
@@ -49,39 +57,51 @@ class ActionModule(Operation):
         metrics = {point: [Metric.from_evidence(item) for item in data["metrics"]] for point, data in points.items()}
         args = self.args
         rule = Rule(args["threshold_percent"], args["noise_percent"], args["min_effect_ms"])
-        before, after_db, after = (keyed(metrics[point]) if point in metrics else None for point in POINTS)
-        comparison = compare(before or {}, after_db, after or {}, rule)
+        first, *between, last = (keyed(metrics[point]) if point in metrics else None for point in self._asked)
+        comparison = compare(first or {}, between[0] if between else None, last or {}, rule)
         require_known(args["critical"], comparison, "critical")
         require_known([goal["metric"] for goal in args["goals"]], comparison, "goals")
         notes = differences({point: data["settings"] for point, data in points.items()})
         result = self._result(comparison, notes, sentence_of(comparison))
-        self._write_team_comparison(points, metrics)
+        if self._whole:
+            self._write_team_comparison(points, metrics)
         self._show(comparison, result)
         if result["gates"]:
             raise PitstopError(
                 "The benchmark says that the app got worse",
                 why="; ".join(result["gates"]),
-                next_step="undo the deploy (master.yml does), or set benchmark_max_worse_percent to what you accept",
+                next_step=f"{NEXT_STEPS[args['until']]}, or set benchmark_max_worse_percent to what you accept",
                 partial=result,
             )
         return result
 
+    @property
+    def _whole(self) -> bool:
+        """Whether the whole change is judged, and not the database work alone."""
+        return str(self.args["until"]) == POINTS[-1]
+
+    @property
+    def _asked(self) -> tuple[str, ...]:
+        return POINTS[: POINTS.index(self.args["until"]) + 1]
+
     def _result(self, comparison: Comparison, notes: list[str], sentence: str) -> dict[str, Any]:
+        args = self.args
         return {
             "metrics": [item.as_dict() for item in comparison.metrics],
             "totals": [total.as_dict() for total in comparison.totals],
             "goals": goals_of(comparison, self.args["goals"]),
             "verdict": comparison.verdict,
             "sentence": sentence,
-            "gates": gates_of(comparison, self.args["critical"], self.args["max_worse_percent"]),
+            "gates": gates_of(comparison, args["critical"], args["max_worse_percent"]),
+            "slower": slower_of(comparison, args["critical"], args["max_worse_percent"]),
             "notes": notes,
         }
 
     def _points(self) -> Points:
-        """The evidence of each point that was measured; the first and the last must have been."""
-        found = {point: self.current_run.read(evidence_of(point)) for point in POINTS}
+        """The evidence of each point that was measured; the last must have been, and for the whole the first as well."""
+        found = {point: self.current_run.read(evidence_of(point)) for point in self._asked}
         points = {point: data for point, data in found.items() if data and not data.get("failed")}
-        for point in (POINTS[0], POINTS[-1]):
+        for point in ([POINTS[0]] if self._whole else []) + [self._asked[-1]]:
             if point not in points:
                 raise PitstopError(
                     f"The run {self.current_run.id} has no whole measurement of the point {point!r}",
@@ -104,13 +124,14 @@ class ActionModule(Operation):
             write_whole(self.current_run.directory / file, to_json(written))
 
     def _show(self, comparison: Comparison, result: dict[str, Any]) -> None:
-        rows = [["metric", "before", "after db", "after", "change", "verdict"]]
+        rows = [["metric", *(point.replace("-", " ") for point in self._asked), "change", "verdict"]]
         for item in comparison.items:
             judgement = item.judgements.whole
-            before, after_db, after = (time_text(value) for value in item.centres)
+            times = [time_text(value) for value in item.centres]
+            shown = times if self._whole else [times[0], times[-1]]
             change = "–" if judgement.change_percent is None else f"{judgement.change_percent:+.0f} %"
             name = f"total of {item.probe}" if isinstance(item, Total) else item.name
-            rows.append([name, before, after_db, after, change, judgement.verdict])
+            rows.append([name, *shown, change, judgement.verdict])
         for line in aligned(rows):
             self.say(line)
         for note in result["notes"]:

@@ -1,53 +1,63 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rebuild the indexes of tables concurrently, and analyze them."""
+"""Rebuild the indexes of tables concurrently, one by one, and analyze the tables."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.modules.pg_reindex import ARGUMENT_SPEC
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._index_build import remove_invalid, run_concurrently
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import database_errors
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._tables import read_table
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._reindex import Reindex, TableIndexes, read_indexes
+
+NOT_SLOW = "the phase did not fail because the database is slow; a rewrite that failed has rolled itself back"
 
 
 class ActionModule(Operation):
     spec = ARGUMENT_SPEC
 
     def operate(self) -> dict[str, Any]:
-        statements: list[str] = []
-        undone: list[str] = []
-        asked = self._touched_tables() if self.args["tables"] is None else self.args["tables"]
+        asked, note = self._asked()
+        result: dict[str, Any] = {"tables": [], "indexes": [], "statements": [], "undone": [], "left": [], "note": note}
+        if note:
+            self.say(f"no index is rebuilt: {note}")
+            return result
         with self.database() as worker, self.database() as watcher:
-            tables = [read_table(worker, table)["name"] for table in asked]
-            if not tables:
-                self.say("no table was rewritten, so no index is rebuilt")
-            for table in tables:
-                steps = [f"REINDEX TABLE CONCURRENTLY {table}", f"ANALYZE {table}"]
-                statements += steps
-                if self.check:
-                    for statement in steps:
-                        self.say(f"would: {statement}")
-                    continue
-                self.say(f"{table}: rebuilding its indexes concurrently")
-                try:
-                    with database_errors(f"Rebuilding the indexes of {table} failed"):
-                        run_concurrently(worker, watcher, steps, table, self.say)
-                except PitstopError as error:
-                    remove_invalid(worker, [table], [], check=False)
-                    raise PitstopError(
-                        error.what,
-                        why=error.why,
-                        next_step=f"REINDEX TABLE CONCURRENTLY {table} by hand",
-                        partial={"tables": tables, "statements": statements, "undone": undone, "left": [error.what]},
-                    ) from error
-                undone.append(f"the indexes of {table} were rebuilt concurrently, and it was analyzed")
-        changed = bool(statements)
-        return {"changed": changed, "tables": tables, "statements": statements, "undone": undone, "left": []}
+            tables = [read_indexes(worker, name) for name in asked]
+            result["tables"] = [table.name for table in tables]
+            result["statements"] = [statement for table in tables for statement in table.statements]
+            if self.check:
+                for statement in result["statements"]:
+                    self.say(f"would: {statement}")
+            else:
+                reindex = Reindex(worker, watcher, self.say)
+                for table in tables:
+                    self._rebuild(reindex, table, result)
+        return {**result, "changed": bool(result["statements"])}
 
-    def _touched_tables(self) -> list[str]:
-        """The tables that this run has rewritten, or was rewriting when it failed."""
-        repairs = ((self.current_run.read("maintenance") or {}).get("tables") or {}).get("tables", [])
-        return [repair["name"] for repair in repairs if repair["remedy"] == "vacuum_full"]
+    def _rebuild(self, reindex: Reindex, table: TableIndexes, result: dict[str, Any]) -> None:
+        try:
+            result["indexes"] += reindex.rebuild(table)
+        except PitstopError as error:
+            raise PitstopError(error.what, why=error.why, next_step=error.next_step, partial=result) from error
+        result["undone"].append(f"the indexes of {table.name} were rebuilt concurrently, and it was analyzed")
+
+    def _asked(self) -> tuple[list[str], str]:
+        """The tables, each once; or why there are none."""
+        if self.args["tables"] is not None:
+            return list(dict.fromkeys(self.args["tables"])), "" if self.args["tables"] else "no table is given"
+        if not self.args["because"]:
+            return [], NOT_SLOW
+        touched = list(dict.fromkeys(_touched(self.current_run.read("maintenance"), self.current_run.read("indexes"))))
+        return touched, "" if touched else "this run has touched no table"
+
+
+def _touched(maintenance: Mapping[str, Any] | None, indexes: Mapping[str, Any] | None) -> Iterator[str]:
+    """The tables that this run has repaired or was repairing, and those of which it has changed indexes."""
+    for repair in ((maintenance or {}).get("tables") or {}).get("tables", []):
+        if repair.get("changed"):
+            yield repair["name"]
+    for index in (indexes or {}).get("indexes", []):
+        if index["action"] != "none":
+            yield index["table"]

@@ -31,6 +31,7 @@ PHASE_OF = {
     "bloat-after": 2,
     "plans-after": 2,
     "benchmark-after-db": 2,
+    "comparison-after-db": 2,
     "deploy": 3,
     "benchmark-after": 4,
     "comparison": 4,

@@ -16,24 +16,27 @@ _SHOWN = 2
 
 
 def gates_of(comparison: Comparison, critical: Sequence[str], max_worse_percent: float) -> list[str]:
-    """A sentence for each reason to undo the deploy.
-
-    Reasons are metrics and totals (those in ``critical``; all when it is empty) that are worse by more than
-    ``max_worse_percent``, and any metric whose results became wrong.
-    """
+    """A sentence for each reason to undo what was done: what is slower, and any metric whose results became wrong."""
     wrong = [
         f"{item.name}: {item.correctness.why}"
         for item in comparison.metrics
         if item.correctness and item.correctness.kind == WORSE
     ]
-    slower = [
+    return wrong + slower_of(comparison, critical, max_worse_percent)
+
+
+def slower_of(comparison: Comparison, critical: Sequence[str], max_worse_percent: float) -> list[str]:
+    """A sentence for each metric and total that is worse by more than ``max_worse_percent``.
+
+    Asked of those in ``critical``; of all when it is empty.
+    """
+    return [
         f"{figures(item)}, where {max_worse_percent:g} % is the limit"
         for item in comparison.items
         if (not critical or item.name in critical)
         and item.judgements.whole.verdict == WORSE
         and (item.judgements.whole.change_percent or 0.0) > max_worse_percent
     ]
-    return wrong + slower
 
 
 def require_known(names: Iterable[str], comparison: Comparison, option: str) -> None:

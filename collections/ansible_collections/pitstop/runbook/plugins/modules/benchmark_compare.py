@@ -17,6 +17,13 @@ description:
   - Writes C(comparison-team.json) in the form of the team's own comparison.
 author: The Pitstop maintainers (@pitstop)
 options:
+  until:
+    description:
+      - The point to compare V(before) with. V(after) judges the whole change. V(after-db) judges the database work alone,
+        and only where V(before) was measured.
+    type: str
+    choices: [after-db, after]
+    default: after
   threshold_percent:
     description: From which change on it matters.
     type: float
@@ -126,6 +133,11 @@ gates:
   returned: always
   type: list
   elements: str
+slower:
+  description: Those of the reasons that are about speed, which is what reindexing may mend.
+  returned: always
+  type: list
+  elements: str
 notes:
   description: Settings that were not the same at all points.
   returned: always
@@ -143,6 +155,7 @@ GOAL: Spec = {
 }
 
 ARGUMENT_SPEC: Spec = {
+    "until": {"type": "str", "choices": ["after-db", "after"], "default": "after"},
     "threshold_percent": {"type": "float", "default": 10},
     "noise_percent": {"type": "float", "default": 10},
     "min_effect_ms": {"type": "float", "default": 1},

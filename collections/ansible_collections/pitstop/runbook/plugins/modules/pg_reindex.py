@@ -8,13 +8,25 @@ DOCUMENTATION = r"""
 module: pg_reindex
 short_description: Rebuild the indexes of tables concurrently, and analyze them
 description:
-  - REINDEX without CONCURRENTLY stops nearly every query on the table, so it is never used.
+  - Rebuilds index by index, the small ones first, and analyzes each table. REINDEX without CONCURRENTLY stops nearly
+    every query on the table, so it is never used; exclusion constraints, which know no other, are left as they are.
+  - What an earlier rebuild left behind (C(_ccnew), C(_ccold)) is dropped, and so is what a failed one leaves.
+  - As a rescue, without O(tables), it acts only when the database is slow now (O(because)).
 author: The Pitstop maintainers (@pitstop)
 options:
   tables:
-    description: The tables. Without them, those that this run has rewritten, from its evidence.
+    description:
+      - The tables. Without them, those that this run has repaired or whose indexes it has changed, from its evidence,
+        and only with O(because).
     type: list
     elements: str
+  because:
+    description:
+      - What says that the database is slow now; RV(pitstop.runbook.pg_plans#module:slower) and
+        RV(pitstop.runbook.benchmark_compare#module:slower) do.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - pitstop.runbook.database
   - pitstop.runbook.heroku
@@ -32,6 +44,21 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+note:
+  description: Why no index is rebuilt; empty when one is.
+  returned: always
+  type: str
+indexes:
+  description: Each index that was rebuilt, with its sizes in bytes.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - name: public.tenant_folios_pkey
+      table: public.tenant_folios
+      size_before_bytes: 1048576
+      size_after_bytes: 16384
+      seconds: 0.1
 tables:
   description: The tables.
   returned: always
@@ -57,7 +84,11 @@ left:
 from ansible_collections.pitstop.runbook.plugins.module_utils._args import DATABASE, Spec
 from ansible_collections.pitstop.runbook.plugins.module_utils._documented import action_only
 
-ARGUMENT_SPEC: Spec = {**DATABASE, "tables": {"type": "list", "elements": "str"}}
+ARGUMENT_SPEC: Spec = {
+    **DATABASE,
+    "tables": {"type": "list", "elements": "str"},
+    "because": {"type": "list", "elements": "str", "default": []},
+}
 
 
 if __name__ == "__main__":

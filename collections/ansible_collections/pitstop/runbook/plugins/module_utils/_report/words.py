@@ -285,6 +285,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "step.bloat-after": ("waste measured", "desperdicio medido"),
     "step.plans-after": ("plans read", "planes leídos"),
     "step.benchmark-after-db": ("benchmark", "medición"),
+    "step.comparison-after-db": ("comparison", "comparación"),
     "step.deploy": ("deploy", "despliegue"),
     "step.benchmark-after": ("benchmark", "medición"),
     "step.comparison": ("comparison", "comparación"),
