@@ -18,6 +18,10 @@ from .database_helpers import sql
 BY_TENANT = {"name": "list", "sql": "SELECT * FROM items WHERE tenant_id = %s", "params": [7]}
 BY_ID = {"name": "touch", "sql": "UPDATE items SET note = 'touched' WHERE id = %s", "params": [10], "analyze": True}
 INSERT = {"name": "insert", "sql": "INSERT INTO items (tenant_id) VALUES (%s)", "params": [1], "analyze": True}
+CASCADE = (
+    "CREATE TABLE child (id int REFERENCES items ON DELETE CASCADE);"
+    "CREATE TRIGGER draw AFTER DELETE ON child FOR EACH ROW EXECUTE FUNCTION draw_by_trigger()"
+)
 
 Look = Callable[..., Performed]
 
@@ -91,8 +95,7 @@ def test_a_write_is_analyzed_and_no_row_is_changed(look: Look, url: str) -> None
             "trigger draw",
         ),
         (
-            "CREATE TABLE child (id int REFERENCES items ON DELETE CASCADE); "
-            + "CREATE TRIGGER draw AFTER DELETE ON child FOR EACH ROW EXECUTE FUNCTION draw_by_trigger()",
+            CASCADE,
             {**BY_ID, "sql": "DELETE FROM items WHERE id = %s"},
             "trigger draw of child",
         ),
@@ -183,7 +186,7 @@ def test_a_small_table_is_told_apart_from_an_index_that_cannot_serve(look: Look,
 def test_an_index_that_is_absent_or_invalid_is_told_as_such(
     look: Look, url: str, old_transaction: psycopg2.extensions.cursor
 ) -> None:
-    """psql lists an invalid index, and yet no plan can use it: the message has to say so."""
+    """A list of indexes shows an invalid one, and yet no plan can use it: the message has to say so."""
     wanted = {**BY_TENANT, "sql": "SELECT * FROM items WHERE note = %s", "params": ["y"], "uses_index": "items_note"}
     assert "there is no index items_note" in look(wanted).message
     with pytest.raises(psycopg2.Error):

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import httpx
@@ -50,7 +51,7 @@ class Production:
     def run(self, *options: str, playbook: str = "master.yml", **variables: Any) -> Ended:
         """Run a playbook as AWX would, through ansible-runner."""
         runner = ansible_runner_run(
-            private_data_dir=str(self.artifacts),
+            private_data_dir=mkdtemp(dir=self.artifacts),  # the options of an earlier run would be read from it again
             project_dir=str(PROJECT),
             playbook=playbook,
             inventory=str(PROJECT / "inventories/demo"),

@@ -106,6 +106,40 @@ def test_an_index_that_cannot_be_built_leaves_none_behind(production: Production
     assert "call DBA" in ended.text
 
 
+def test_a_database_that_became_slow_is_reindexed_and_the_deploy_not_begun(production: Production) -> None:
+    """An index dropped by mistake makes a statement slow: the run stops, mends what it can, and says what it cannot."""
+    production.sandbox.query("CREATE INDEX idx_tenant_invoice_list ON tenant_invoices (tenant_id, created_at DESC)")
+    before = production.snapshot()
+    ended = production.run(
+        benchmark_probes=[],
+        index_creation_indexes=[{"name": "idx_tenant_invoice_list", "table": "tenant_invoices", "state": "absent"}],
+    )
+    assert ended.exit_code == 2, ended.text
+    assert production.snapshot()["releases"] == before["releases"]
+    failure = ended.read("run.json")["failure"]
+    assert failure["phase"] == 2
+    assert "no longer uses idx_tenant_invoice_list" in failure["message"]
+    undoing = ended.read("rollback.json")
+    assert "public.tenant_invoices" in undoing["reindex"]["tables"]
+    assert "the plan of invoice list is worse" in undoing["plans"]["error"]
+    assert "undone: the indexes of public.tenant_invoices were rebuilt" in ended.text
+    assert "NOT undone: " in ended.text
+    assert "call DBA" in ended.text
+    assert production.sandbox.query("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(0,)]
+
+
+def test_indexes_are_rebuilt_on_request(production: Production) -> None:
+    """The database is slow now: one playbook, the app goes on meanwhile, and --check says what it would do."""
+    files = "SELECT oid, pg_relation_filenode(oid) FROM pg_class WHERE relname = 'tenant_folios_pkey'"
+    before = production.sandbox.query(files)
+    planned = production.run("--check", playbook="playbooks/reindex.yml")
+    assert "would: REINDEX INDEX CONCURRENTLY public.tenant_folios_pkey" in planned.text
+    assert production.sandbox.query(files) == before
+    ended = production.run(playbook="playbooks/reindex.yml", reindex_tables=["tenant_folios"])
+    assert ended.exit_code == 0, ended.text
+    assert production.sandbox.query(files) != before
+
+
 def test_no_secret_is_printed_or_kept(production: Production) -> None:
     """A password in a job's output or in evidence is a password on every screen of the team."""
     ended = production.run("-vvvv", "--skip-tags", "baseline,verify")
