@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -32,6 +33,13 @@ def container_engine() -> str | None:
     return next(
         (name for name in engines if _succeeds(name, "run", "--rm", "--entrypoint=", POSTGRES_IMAGE, "true")), None
     )
+
+
+@cache
+def small_file_system() -> bool:
+    """Whether a file system of a few megabytes can be mounted, to be filled up."""
+    with TemporaryDirectory() as folder:
+        return _succeeds("mount", "-t", "tmpfs", "-o", "size=1m", "none", folder) and _succeeds("umount", folder)
 
 
 @cache
@@ -59,6 +67,8 @@ class Need:
 
 NEEDS = {
     "browser": Need(browser, "apt-get install chromium"),
+    "PgBouncer": Need(partial(shutil.which, "pgbouncer"), "apt-get install pgbouncer"),
+    "small file system": Need(small_file_system, "run them as root, where mount works"),
     "container engine": Need(container_engine, f"apt-get install podman, then: podman pull {POSTGRES_IMAGE}"),
     **{
         f"PostgreSQL {major}": Need(partial(servers.programs, major), servers.remedy(major))

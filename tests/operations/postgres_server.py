@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg2
 
@@ -45,29 +46,34 @@ def wheel_bin() -> Path:
 
 
 @contextmanager
-def running_server(programs: Programs | None = None, *settings: str) -> Iterator[str]:
+def running_server(programs: Programs | None = None, *settings: str, replica_of: str | None = None) -> Iterator[str]:
     """Run a server, the wheel's unless others are given, and yield its superuser's URL.
 
-    ``settings``, such as ``wal_level=logical``, are added to ``SETTINGS``. PostgreSQL refuses root, so root lends the
-    server to an ordinary account.
+    ``settings``, such as ``wal_level=logical``, are added to ``SETTINGS``. ``replica_of`` is the superuser's URL of a
+    server that this one shall follow. PostgreSQL refuses root, so root lends the server to an ordinary account.
     """
     programs = programs or Programs(wheel_bin())
     temporary = programs.root / "tmp"
     folder = Path(tempfile.mkdtemp(prefix="pitstop-postgres-", dir=temporary if programs.root != Path("/") else None))
-    user = _ordinary_user()
+    user = ordinary_user()
     if user:
         shutil.chown(folder, user)
     inside = Path("/") / folder.relative_to(programs.root)
-    password, port = secrets.token_urlsafe(16), _free_port()
-    (folder / "password").write_text(password)
+    port = free_port()
     options = [f"-c {value}" for value in (*SETTINGS, *settings, f"port={port}", f"unix_socket_directories={inside}")]
     own = ("-D", inside / "data")
-    access = ("-U", "postgres", "-A", "scram-sha-256", "--pwfile", inside / "password", "-E", "UTF8")
     try:
-        _run(programs, "initdb", *own, *access, user=user)
+        if replica_of:
+            url = urlsplit(replica_of)
+            _run(programs, "pg_basebackup", *own, "-d", replica_of, "-R", "-c", "fast", user=user)
+        else:
+            url = urlsplit(f"postgres://postgres:{secrets.token_urlsafe(16)}@127.0.0.1:0/postgres")
+            (folder / "password").write_text(str(url.password))
+            access = ("-U", "postgres", "-A", "scram-sha-256", "--pwfile", inside / "password", "-E", "UTF8")
+            _run(programs, "initdb", *own, *access, user=user)
         _run(programs, "pg_ctl", *own, "-w", "-l", inside / "log", "-o", " ".join(options), "start", user=user)
         try:
-            yield f"postgres://postgres:{password}@127.0.0.1:{port}/postgres"
+            yield url._replace(netloc=f"{url.username}:{url.password}@{url.hostname}:{port}").geturl()
         finally:
             _run(programs, "pg_ctl", *own, "-w", "-m", "immediate", "stop", user=user)
     finally:
@@ -93,13 +99,15 @@ def _run(programs: Programs, name: str, *arguments: object, user: str | None) ->
     assert done.returncode == 0, done.stdout
 
 
-def _ordinary_user() -> str | None:
+def ordinary_user() -> str | None:
+    """Whom root lends a server to; None for everybody else."""
     if os.geteuid() != 0:
         return None
     known = {entry.pw_name for entry in pwd.getpwall()}
     return next(name for name in ("postgres", "nobody") if name in known)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
