@@ -71,6 +71,10 @@ types: $(READY)-test ## mypy over every Python file
 unit: $(READY)-test ## Only the engine's tests: seconds
 	@pytest $(UNIT)
 
+.PHONY: bench
+bench: $(READY)-test ## How long customers wait while tables are repaired, beside what people use today (ten minutes)
+	@python -m benchmarks.stalls $(OPTIONS)
+
 ##@ Work on it
 
 .PHONY: format
