@@ -120,9 +120,10 @@ class ActionModule(Operation):
 
 def _change(old: Entry, new: Entry, before: Plan, after: Plan, tolerance: float) -> PlanChange:
     """Worse is also what met its expectation before and does not any more."""
+    change = compare_plans(before, after, tolerance)
     if old.get("met") and not new["met"]:
-        return PlanChange("worse", new["why"])
-    return compare_plans(before, after, tolerance)
+        return PlanChange("worse", f"{new['why']}; {change.why}")
+    return change
 
 
 def _worse(entry: Entry) -> bool:
