@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.pitstop.runbook.plugins.module_utils._heroku_plan import plan_facts
 from ansible_collections.pitstop.runbook.plugins.module_utils._preflight import (
     refuse_config_var,
     refuse_database,
@@ -13,12 +12,8 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._preflight import 
 )
 from ansible_collections.pitstop.runbook.plugins.module_utils._units import bytes_text
 from ansible_collections.pitstop.runbook.plugins.modules.postgresql_probe import ARGUMENT_SPEC
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._capabilities import abilities, rights, server_facts
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku_data import HerokuDatabase
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._capabilities import rights, server_facts
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._tables import pgstattuple_schema
-
-INTERNAL = ("backend_pid", "protocol_pid", "quoted_role", "read_only")
 
 
 class ActionModule(Operation):
@@ -30,20 +25,19 @@ class ActionModule(Operation):
         with self.database() as database:
             server = server_facts(database)
             refuse_database(server)
-            facts = {key: value for key, value in server.items() if key not in INTERNAL} | abilities(database)
-            facts["pgstattuple"] = pgstattuple_schema(database) is not None
-            facts["tables"] = rights(database, self.args["tables"])
-        refuse_tables(facts["tables"], server["quoted_role"], server["server_version_num"])
-        facts["plan"] = self._plan()
+            tables = rights(database, self.args["tables"])
+            refuse_tables(tables, server["quoted_role"], has_maintain=server["has_maintain"])
+            plan = self.heroku_plan()
+            capabilities = self.probed_capabilities(database, plan)
+        facts = {
+            **capabilities.as_dict(),
+            "size_bytes": server["size_bytes"],
+            "pgstattuple": capabilities.pgstattuple_schema is not None,
+            "tables": tables,
+            "plan": plan,
+        }
         self.say(_sentence(facts))
         return facts
-
-    def _plan(self) -> dict[str, Any] | None:
-        """Name and limits of the Heroku plan, where the database is Heroku's."""
-        if not self.args["app"]:
-            return None
-        found = HerokuDatabase.find(self.heroku(), self.args["app"], self.args["database_config_var"])
-        return plan_facts(found.info()) if found else None
 
 
 def _sentence(facts: dict[str, Any]) -> str:

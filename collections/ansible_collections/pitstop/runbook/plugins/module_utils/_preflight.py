@@ -10,7 +10,6 @@ from typing import Any
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 
 OLDEST_MAJOR = 13
-MAINTAIN_MAJOR = 17
 POOL_SUFFIX = "CONNECTION_POOL_URL"
 
 
@@ -63,12 +62,12 @@ def refuse_database(facts: Mapping[str, Any]) -> None:
         )
 
 
-def refuse_tables(tables: Iterable[Mapping[str, Any]], role: str, server_version_num: int) -> None:
+def refuse_tables(tables: Iterable[Mapping[str, Any]], role: str, *, has_maintain: bool) -> None:
     """Raise PitstopError when ``role`` may not maintain some of the tables.
 
     Each has ``name`` and ``owner``, both quoted as SQL needs it, and ``maintainable``. All of them are named at once,
-    with the statements that would help: the least of them (MAINTAIN, 17 and later) does for VACUUM, ANALYZE and
-    REINDEX; indexes and storage parameters are the owner's.
+    with the statements that would help: the least of them (MAINTAIN, where the server has it) does for VACUUM, ANALYZE
+    and REINDEX; indexes and storage parameters are the owner's.
     """
     refused = [table for table in tables if not table["maintainable"]]
     if not refused:
@@ -77,7 +76,7 @@ def refuse_tables(tables: Iterable[Mapping[str, Any]], role: str, server_version
     statements = [f"GRANT {owner} TO {role};" for owner in owners]
     least = [f"GRANT MAINTAIN ON {table['name']} TO {role};" for table in refused]
     remedy = f"as a superuser or as the owner: {' '.join(statements)}"
-    if server_version_num >= MAINTAIN_MAJOR * 10_000:
+    if has_maintain:
         remedy += f" Without new indexes and storage parameters this is enough: {' '.join(least)}"
     raise PitstopError(
         f"The role {role} may not maintain {', '.join(str(table['name']) for table in refused)}",

@@ -86,6 +86,11 @@ def state_of(run: Run) -> dict[str, Any]:
     return read_json(run.directory / "run.json") or {}
 
 
+def keep_capabilities(run: Run, capabilities: Mapping[str, Any]) -> None:
+    """Note what the server and the role can do, for the operations to come."""
+    _update(run, capabilities=capabilities)
+
+
 def record_failure(run: Run, *, phase: int, task: str, message: str) -> bool:
     """Note why the run will not reach its goal, unless that is on record: later failures follow from the first."""
     if "failure" in state_of(run):

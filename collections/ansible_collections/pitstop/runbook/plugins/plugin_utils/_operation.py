@@ -15,13 +15,17 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.pitstop.runbook.plugins.module_utils import _evidence
+from ansible_collections.pitstop.runbook.plugins.module_utils import _evidence, _run
 from ansible_collections.pitstop.runbook.plugins.module_utils._args import FALLBACK_VARIABLES, RUN, Spec
+from ansible_collections.pitstop.runbook.plugins.module_utils._capabilities import Capabilities
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import Run
+from ansible_collections.pitstop.runbook.plugins.module_utils._heroku_plan import plan_facts
 from ansible_collections.pitstop.runbook.plugins.module_utils._redact import redacted, redacted_data
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._capabilities import identity, probe
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import with_header
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuClient
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku_data import HerokuDatabase
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._signals import interruptible
 
@@ -110,6 +114,28 @@ class Operation(ActionBase):
         """A new session on the app's database, named after the run; use it as a context manager."""
         name = self.opened_run.application_name if self.opened_run else "pitstop"
         return Database(self.database_url(), name)
+
+    def capabilities(self, database: Database) -> Capabilities:
+        """What can be done on this server by this role: as the run has it, else read now."""
+        kept = _run.state_of(self.opened_run).get("capabilities") if self.opened_run else None
+        known = Capabilities.from_dict(kept or {})
+        if known and known.identity == identity(database):
+            return known
+        return self.probed_capabilities(database, self.heroku_plan())
+
+    def probed_capabilities(self, database: Database, plan: dict[str, Any] | None) -> Capabilities:
+        """Read what can be done, and keep it with the run that is open."""
+        found = probe(database, plan)
+        if self.opened_run:
+            _run.keep_capabilities(self.opened_run, found.as_dict())
+        return found
+
+    def heroku_plan(self) -> dict[str, Any] | None:
+        """Name and limits of the database's plan, where it is Heroku's."""
+        if not self.args["app"]:
+            return None
+        found = HerokuDatabase.find(self.heroku(), self.args["app"], self.args["database_config_var"])
+        return plan_facts(found.info()) if found else None
 
     def _validated_args(self) -> dict[str, Any]:
         spec = {**RUN, **self.spec}
