@@ -25,7 +25,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import R
 from ansible_collections.pitstop.runbook.plugins.plugin_utils import _operation
 from tests import servers
 
-from .database_helpers import sql
+from .database_helpers import bloat, sql
 from .local_heroku import LocalHeroku, running_heroku
 from .postgres_server import execute, running_server
 
@@ -72,6 +72,13 @@ def every_major_owner_url(every_major_url: str) -> Iterator[str]:
         own = urlsplit(url)
         there = urlsplit(every_major_url)._replace(path=own.path).geturl()
         execute(there, "CREATE EXTENSION pgstattuple", f"GRANT pg_monitor TO {own.username}")
+        yield url
+
+
+@pytest.fixture
+def with_repack_url(server_of_major: Callable[[int], str]) -> Iterator[str]:
+    """URL of a new database on PostgreSQL 19, as its owner; the test needs("PostgreSQL 19")."""
+    with _new_database(server_of_major(servers.WITH_REPACK)) as url:
         yield url
 
 
@@ -162,14 +169,7 @@ def bloated_url(database_url: str, postgres_url: str) -> str:
     as_superuser = urlsplit(postgres_url)._replace(path=urlsplit(database_url).path).geturl()
     sql(as_superuser, "CREATE EXTENSION pgstattuple")
     sql(as_superuser, f"GRANT pg_monitor TO {urlsplit(database_url).username}")
-    sql(
-        database_url,
-        "CREATE TABLE invoices (id int PRIMARY KEY, tenant_id int NOT NULL, created_at timestamptz, note text)"
-        " WITH (autovacuum_enabled = false)",
-        "INSERT INTO invoices SELECT i, i % 50, now() - i * interval '1 minute', repeat('x', 200)"
-        " FROM generate_series(1, 40000) i",
-        "DELETE FROM invoices WHERE id % 10 <> 0",
-    )
+    bloat(database_url)
     return database_url
 
 
