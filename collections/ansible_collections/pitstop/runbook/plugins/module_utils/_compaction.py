@@ -50,7 +50,7 @@ class CompactionPolicy:
 
 @dataclass
 class CompactionResult:
-    """What a compaction did. ``stopped`` says why it ended, ``reached`` whether that was the goal.
+    """What a compaction did. ``stopped`` says why it ended, ``reached`` whether nothing is left that could be cut off.
 
     ``indexes`` are those that the moves made larger: REINDEX CONCURRENTLY gives that back.
     """
@@ -93,13 +93,14 @@ OBSTACLES: dict[str, str] = {
 """Facts of the catalogue that forbid a compaction, and the better way."""
 
 
-def no_room(pages: int, goal: int, block_bytes: int) -> str | None:
+def no_room(heap_bytes: int, expected_bytes: int, block_bytes: int = 8192) -> str | None:
     """Why there is too little room inside a heap to cut anything off its end, or None where there is enough."""
+    pages, goal = heap_bytes // block_bytes, goal_pages(expected_bytes, block_bytes)
     if next_chunk(pages, goal) is not None:
         return None
     return (
-        f"too little room inside: {bytes_text(max(0, pages - goal) * block_bytes)} of {bytes_text(pages * block_bytes)}"
-        f" could be emptied, and VACUUM cuts off no less than {bytes_text(cut_pages(pages) * block_bytes)} here"
+        f"too little room inside: {bytes_text(max(0, pages - goal) * block_bytes)} of {bytes_text(heap_bytes)} could be"
+        f" emptied, and VACUUM cuts off no less than {bytes_text(cut_pages(pages) * block_bytes)} here"
     )
 
 

@@ -31,6 +31,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._compaction_batche
 )
 from ansible_collections.pitstop.runbook.plugins.module_utils._units import bytes_text, seconds_text
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._compact_readings import (
+    block_bytes,
     index_bytes,
     next_xid,
     older_snapshot,
@@ -102,10 +103,11 @@ class Compaction:
         self._console = console
         self._stop = stop
         self._tid_range_scan = "tid_range_scan" in capabilities.commands
-        self._oid = int(worker.row("SELECT to_regclass(%s)::oid::bigint AS oid", (table,))["oid"])
+        self._measure = measure
+        self._oid = measure.oid
         self._facts = read_table(worker, self._oid)
-        self._table = str(self._facts["name"])
-        self._block_bytes = int(worker.row("SELECT current_setting('block_size') AS bytes")["bytes"])
+        self._table = table
+        self._block_bytes = block_bytes(worker)
         self._goal = goal_pages(measure.live_bytes, self._block_bytes)
         self._pace = Pace(policy)
         self._result = CompactionResult(goal_bytes=self._goal * self._block_bytes)
@@ -117,10 +119,9 @@ class Compaction:
     @staticmethod
     def planned_sql(database: Database, measure: Measure) -> list[str]:
         """What a compaction would send, with the pages of its first chunk; nothing is touched."""
-        facts = read_table(database, database.row("SELECT to_regclass(%s)::oid::bigint AS oid", (measure.name,))["oid"])
-        block_bytes = int(database.row("SELECT current_setting('block_size') AS bytes")["bytes"])
-        pages = measure.heap_bytes // block_bytes
-        lower = next_chunk(pages, goal_pages(measure.live_bytes, block_bytes))
+        facts, page_bytes = read_table(database, measure.oid), block_bytes(database)
+        pages = measure.heap_bytes // page_bytes
+        lower = next_chunk(pages, goal_pages(measure.live_bytes, page_bytes))
         if lower is None or _compaction.obstacles(facts):
             return []
         vacuum = VACUUM_SQL.format(table=facts["name"])
@@ -130,21 +131,24 @@ class Compaction:
         """Compact until the goal, or until the reason in ``stopped``. A lost connection is raised as it comes."""
         self._began = time.monotonic()
         result = self._result
-        result.size_before_bytes = self._pages() * self._block_bytes
         self._pages_before = self._upper = self._pages()
+        result.size_before_bytes = self._pages_before * self._block_bytes
+        result.sql = tuple(self.planned_sql(self._worker, self._measure))
         indexes = index_bytes(self._worker, self._oid)
         isolation = self._worker.row("SELECT current_setting('default_transaction_isolation') AS level")["level"]
         self._set_isolation("read committed")
         try:
             self._compact()
-            result.stopped, result.reached = "reached the goal", True
+            result.stopped = "reached the goal"
         except _Stopped as stopped:
             result.stopped = str(stopped)
         finally:
             self._console.done(self._table)
             if not self._worker.connection.closed:
                 self._set_isolation(isolation)
-        result.size_after_bytes = self._pages() * self._block_bytes
+        pages_after = self._pages()
+        result.size_after_bytes = pages_after * self._block_bytes
+        result.reached = next_chunk(pages_after, result.goal_bytes // self._block_bytes) is None
         after = index_bytes(self._worker, self._oid)
         result.indexes = tuple(name for name, size in after.items() if size > INDEX_GREW * indexes.get(name, size))
         result.seconds = round(time.monotonic() - self._began, 2)
@@ -153,8 +157,9 @@ class Compaction:
     def _compact(self) -> None:
         for obstacle in _compaction.obstacles(self._facts):
             raise _Stopped(obstacle)
-        if why := no_room(self._pages(), self._goal, self._block_bytes):
+        if why := no_room(self._pages() * self._block_bytes, self._measure.live_bytes, self._block_bytes):
             raise _Stopped(why)
+        self._wait_for_snapshots()
         self._vacuum()
         try:
             self._compact_to_goal()
@@ -162,6 +167,7 @@ class Compaction:
             # The rows need more than was measured: all pages below are full, and so are the new ones at the end. These
             # would keep VACUUM from cutting anything off, so they go into what was emptied.
             self._goal = ceil(GOAL_IF_FULL * (self._upper + self._pages() - self._pages_of_chunk))
+            self._wait_for_snapshots()
             self._vacuum()
             self._compact_to_goal()
             raise
@@ -181,7 +187,7 @@ class Compaction:
         except _Full:
             raise
         except _Stopped:
-            # What is empty already need not wait for the next run.
+            # What is empty already need not wait for the next run; whoever is in the way may be in VACUUM's, too.
             if not self._stop.is_set() and pages - self._upper >= cut_pages(pages):
                 with suppress(_Stopped):
                     self._vacuum()
@@ -251,6 +257,7 @@ class Compaction:
     def _cut(self, lower: int, pages: int) -> None:
         """Have VACUUM cut the emptied tail off; its lock is conditional, so others may be in its way for a while."""
         for _ in range(CUT_TRIES):
+            self._wait_for_snapshots()
             self._vacuum()
             if self._pages() <= lower + (pages - lower) // 20:
                 return
@@ -258,13 +265,11 @@ class Compaction:
             self._sweep(lower, pages)
         if pages - self._pages() < cut_pages(pages):
             raise _Stopped(
-                "VACUUM did not cut the emptied end off: others used the table at every try, put rows there, or hold"
-                f" an old snapshot that this role may not see; on the table now: {holders(self._watcher, self._table)}"
+                "VACUUM did not cut the emptied end off: others used the table at every try, put rows there, or"
+                f" keep old versions that this role cannot see; on the table now: {holders(self._watcher, self._table)}"
             )
 
     def _vacuum(self) -> None:
-        """VACUUM, when nobody's snapshot needs the rows that our batches left behind."""
-        self._wait_for_snapshots()
         before = self._wal()
         for _ in range(self._policy.attempts):
             self._worker.set_timeouts(lock_ms=VACUUM_LOCK_MS)
@@ -288,10 +293,11 @@ class Compaction:
         raise _Stopped(f"VACUUM was in others' way {self._policy.attempts} times; on the table now: {blocker}")
 
     def _wait_for_snapshots(self) -> None:
+        """Until nobody may need the row versions that our batches left behind: VACUUM would have to keep them."""
         xid = next_xid(self._worker)
         self._wait(
             lambda: older_snapshot(self._watcher, xid, [self._worker.pid, self._watcher.pid]),
-            "an old snapshot keeps the moved rows' old versions",
+            "an older transaction keeps the old versions of moved rows",
         )
 
     def _wait_for_replicas(self, pulse: Pulse) -> None:

@@ -82,14 +82,19 @@ SELECT a.pid, a.application_name, a.usename, a.state, a.query, a.age_s
 """
 
 INDEXES_SQL = """
-SELECT i.indexrelid::regclass::text AS name, pg_relation_size(i.indexrelid) AS bytes
-  FROM pg_index i WHERE i.indrelid = %s AND i.indisvalid ORDER BY 1
+SELECT format('%%I.%%I', c.relnamespace::regnamespace::name, c.relname) AS name, pg_relation_size(c.oid) AS bytes
+  FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = %s AND i.indisvalid ORDER BY 1
 """
 
 
 def read_table(database: Database, oid: int) -> dict[str, Any]:
     """What the catalogue says of a table that matters here: see ``OBSTACLES``; and the column to set to itself."""
     return database.row(TABLE_SQL, {"oid": oid})
+
+
+def block_bytes(database: Database) -> int:
+    """The server's page size."""
+    return int(database.row("SELECT current_setting('block_size') AS bytes")["bytes"])
 
 
 def next_xid(database: Database) -> str:
