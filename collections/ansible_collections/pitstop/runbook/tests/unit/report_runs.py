@@ -28,6 +28,7 @@ _MINUTES = {
     "bloat-after": (8.3, 8.4),
     "plans-after": (8.4, 8.5),
     "benchmark-after-db": (8.5, 12.4),
+    "comparison-after-db": (12.38, 12.4),
     "deploy": (12.4, 14.2),
     "benchmark-after": (14.2, 18.3),
     "comparison": (18.3, 18.32),
@@ -112,9 +113,47 @@ def database_only() -> Files:
     return files
 
 
+def database_slow() -> Files:
+    """The database work made a statement slow: its plan got worse, its indexes were rebuilt, no deploy was begun."""
+    files = _run(preflight=_preflight(), backup=_backup(), **_database(), **_benchmarks())
+    del files["benchmark-after"]
+    slow = _plan(False, "reads all of public.tenant_invoices", ["Limit", "Sort", "Seq Scan"], [], 9120)
+    why = "no longer uses idx_tenant_invoice_list; now reads all of public.tenant_invoices; cost 12.4 → 9,418.0"
+    message = (
+        f"1 of 1 plans are worse than before: the plan of next_folio is worse: {why}. Next: look at plans-after.json"
+    )
+    files["plans-after"].update(
+        statements=[{**slow, "change": {"verdict": "worse", "why": why}}], failed=True, error=message
+    )
+    files["comparison-after-db"] = {
+        **_header(),
+        **_times("comparison-after-db"),
+        "phase": 2,
+        "failed": False,
+        "metrics": [
+            {"name": "findCustomer", "probe": "team", "before": _point(92.4), "after": _point(140.0)}
+            | _judged(92.4, 140.0, "worse", "beyond 10 %")
+        ],
+        "totals": [],
+        "verdict": "worse",
+        "gates": ["findCustomer 92.4 → 140 ms (+52 %), where 20 % is the limit"],
+    }
+    files["rollback"] = {
+        **_header(),
+        **_times("rollback"),
+        "reindex": {
+            "undone": ["the indexes of public.tenant_invoices were rebuilt concurrently, and it was analyzed"],
+            "left": [],
+            "failed": False,
+        },
+        "plans": {"failed": True, "error": message},
+    }
+    return _failed(files, 2, "verify | Assert the plans of the named statements", message, 12.4)
+
+
 def everything() -> dict[str, Files]:
     """All of them, by name."""
-    makers = (improved, deploy_failed, taken_back, partly_undone, aborted, database_only)
+    makers = (improved, deploy_failed, taken_back, partly_undone, aborted, database_only, database_slow)
     return {maker.__name__: maker() for maker in makers}
 
 
@@ -128,7 +167,7 @@ def write_run(evidence_dir: Path, files: Files) -> Run:
 
 def _run(**files: dict[str, Any]) -> Files:
     named = {name.replace("_", "-"): content for name, content in files.items()}
-    header = {"schema_version": 1, "run_id": "20261124T060535-9f3a", "app": "invoice-bot"}
+    header = _header()
     run = {
         **header,
         "state": "open",
@@ -144,6 +183,10 @@ def _run(**files: dict[str, Any]) -> Files:
         for name, content in named.items()
     }
     return {"run": run, **dated}
+
+
+def _header() -> dict[str, Any]:
+    return {"schema_version": 1, "run_id": "20261124T060535-9f3a", "app": "invoice-bot"}
 
 
 def _failed(files: Files, phase: int, task: str, message: str, minute: float) -> Files:
@@ -198,9 +241,38 @@ def _waived() -> dict[str, Any]:
     }
 
 
-def _bloat(name: str, total: int, wasted: int, method: str = "pgstattuple") -> dict[str, Any]:
-    percent = round(100 * wasted / total, 1)
-    return {"name": name, "total_bytes": total, "wasted_bytes": wasted, "wasted_percent": percent, "method": method}
+def _bloat(name: str, total: int, wasted: int, method: str = "pgstattuple", scanned: float = 100.0) -> dict[str, Any]:
+    waste = {"wasted_bytes": wasted, "wasted_percent": round(100 * wasted / total, 1)}
+    index = _file(f"{name}_pkey", "index", total // 20, wasted // 30, "pgstatindex")
+    unread = _file(f"{name}_old_idx", "index", total // 50, 0, "unknown", 0.0)
+    files = {
+        "toast": _file(f"pg_toast.pg_toast_{total % 9973}", "toast", total // 10, wasted // 20, "estimate", 12.5),
+        "indexes": [index, {**unread, "why_unknown": "not analyzed yet"}],
+    }
+    return {"name": name, "total_bytes": total, **waste, "method": method, "scanned_percent": scanned, **files}
+
+
+def _file(name: str, kind: str, size: int, wasted: int, method: str, scanned: float = 100.0) -> dict[str, Any]:
+    percent = round(100 * wasted / size, 1)
+    measured = {"method": method, "scanned_percent": scanned, "why_unknown": ""}
+    return {
+        "name": name,
+        "kind": kind,
+        "size_bytes": size,
+        "wasted_bytes": wasted,
+        "wasted_percent": percent,
+        **measured,
+    }
+
+
+def _considered(chosen: str) -> list[dict[str, Any]]:
+    """What was weighed for a table, the mildest first."""
+    lock, disk = {"lock_seconds": 0.14}, {"disk_bytes": 300_732_416}
+    return [
+        {"remedy": "vacuum", "verdict": "gives back nothing of the heap: the waste is spread over it"},
+        {"remedy": "compact", "verdict": "VACUUM FULL is over sooner and writes less", "expected_bytes": 120_000_000},
+        {"remedy": "vacuum_full", "verdict": chosen, "expected_bytes": 122_683_392, **lock, **disk},
+    ]
 
 
 def _repair(name: str, remedy: str, reason: str, before: int, after: int, **more: Any) -> dict[str, Any]:
@@ -224,29 +296,47 @@ def _database() -> dict[str, dict[str, Any]]:
             "118.0 MiB of 119.5 MiB is waste (99 %, pgstattuple); a rewrite locks it for about 0.1 s",
             125_304_832,
             1_572_864,
+            outcome="done",
+            expected_bytes=122_683_392,
+            indexes=["public.tenant_folios_pkey"],
+            considered=_considered("chosen: the mildest that gives back all that pays"),
+            waited_for=[{"what": "transaction of pid 311", "seconds": 4.2}],
             seconds=0.41,
             longest_stall_ms=38.2,
             statements=["VACUUM (FULL, ANALYZE) public.tenant_folios", "VACUUM public.tenant_folios"],
         ),
         _repair(
             "public.user_sessions",
-            "vacuum",
-            "41.2 MiB is dead, but most of it will be used again (22 %, pgstattuple)",
+            "compact",
+            "88.4 MiB of 190.0 MiB is waste (46 %, pgstattuple); a rewrite would lock it for about 3.1 s",
             190 * mib,
-            190 * mib,
-            seconds=2.86,
+            104 * mib,
+            outcome="done",
+            expected_bytes=88 * mib,
+            compaction=_compaction(),
+            seconds=12.86,
+            longest_stall_ms=44.0,
             statements=["VACUUM (ANALYZE, TRUNCATE false) public.user_sessions"],
         ),
         _repair(
             "public.tenant_invoices",
-            "postponed",
+            "vacuum_full",
             "a transaction of 312 s is open, so a rewrite would copy the dead rows as well",
             402 * mib,
             402 * mib,
+            outcome="postponed",
+            expected_bytes=160 * mib,
             attempts=30,
             blocker="pid 4711, report@analytics, idle in transaction",
         ),
-        _repair("public.tenant_customers", "nothing", "waste of 0.2 MiB is below 1.0 MiB", 12 * mib, 12 * mib),
+        _repair(
+            "public.tenant_customers",
+            "nothing",
+            "waste of 0.2 MiB is below 1.0 MiB",
+            12 * mib,
+            12 * mib,
+            outcome="nothing",
+        ),
     ]
     before = [_bloat(r["name"], r["size_before_bytes"], r["got_back_bytes"] or 210_000) for r in repairs]
     after = [_bloat(r["name"], r["size_after_bytes"], 120_000, "pgstattuple_approx") for r in repairs]
@@ -268,9 +358,29 @@ def _database() -> dict[str, dict[str, Any]]:
         "bloat_before": {"tables": before},
         "bloat_after": {"tables": after},
         "maintenance": {"tables": {"tables": repairs}, "parameters": {"changes": changes}},
-        "indexes": {"indexes": _indexes(), "unused": [{"name": "idx_old", "reason": "no scan in 90 days, 18.0 MiB"}]},
+        "indexes": {"indexes": _indexes(), **_needless()},
         "plans_before": {"statements": [_plan(False, "it reads the table sequentially", ["Seq Scan"], [], 5210)]},
-        "plans_after": {"statements": [_plan(True, "", ["Update", "Index Scan"], ["tenant_folios_pkey"], 4)]},
+        "plans_after": {
+            "statements": [
+                {
+                    **_plan(True, "", ["Update", "Index Scan"], ["tenant_folios_pkey"], 4),
+                    "change": {"verdict": "better", "why": "now uses tenant_folios_pkey; buffers 5,210 → 4"},
+                }
+            ]
+        },
+    }
+
+
+def _compaction() -> dict[str, Any]:
+    moved = {"moved_rows": 48_210, "batches": 311, "wal_bytes": 222_717_542}
+    return {**moved, "longest_batch_ms": 41.7, "longest_stall_ms": 44.0, "stopped": "reached the goal"}
+
+
+def _needless() -> dict[str, Any]:
+    table = {"table": "public.tenant_invoices", "size_bytes": 18_874_368}
+    return {
+        "unused": [{"name": "idx_old", **table, "reason": "no scan in 90 days"}],
+        "redundant": [{"name": "idx_tenant", **table, "reason": "a prefix of idx_tenant_invoice_list"}],
     }
 
 
@@ -298,12 +408,29 @@ def _indexes() -> list[dict[str, Any]]:
             "same_as": None,
             "seconds": 0.0,
         },
+        {
+            "name": "idx_tenant_invoice_recent",
+            "table": "public.tenant_invoices",
+            "found": "valid_different",
+            "action": "replace",
+            "reason": "is there with another definition",
+            "differences": ["order: created_at ASC, wanted DESC"],
+            "statements": [],
+            "same_as": None,
+            "seconds": 3.1,
+        },
     ]
 
 
 def _plan(met: bool, why: str, nodes: list[str], indexes: list[str], buffers: int) -> dict[str, Any]:
     expectation = "uses an index of tenant_folios"
-    used = {"nodes": nodes, "indexes": indexes, "shared_buffers": buffers}
+    used = {
+        "nodes": nodes,
+        "indexes": indexes,
+        "shared_buffers": buffers,
+        "cost": 8.3,
+        "row_error": 40 if buffers > 9 else 1,
+    }
     return {"name": "next_folio", "expectation": expectation, "met": met, "why": why, **used}
 
 

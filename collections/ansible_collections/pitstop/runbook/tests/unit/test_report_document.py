@@ -18,6 +18,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._report.view impor
     Cell,
     Checklist,
     Code,
+    Details,
     Document,
     Facts,
     Listing,
@@ -85,6 +86,9 @@ def _block_texts(block: object) -> Iterator[str]:
             yield from (text for item in block.items for text in _cell_texts(item))
         case Code():
             yield block.text
+        case Details():
+            yield block.summary
+            yield from (text for inner in block.blocks for text in _block_texts(inner))
         case Checklist():
             yield from (f"{check.label}: {check.state_label}" for check in block.checks)
 
@@ -133,7 +137,70 @@ def test_a_repair_is_told_with_reason_sizes_and_harm(tmp_path: Path) -> None:
     for expected in ("VACUUM FULL", "118.0 MiB of 119.5 MiB is waste", "119.5 MiB → 1.5 MiB", "38.2 ms", "30 tries"):
         assert expected in said
     assert "blocked by pid 4711" in said
+    for expected in ("expected 117.0 MiB", "and 1 of its indexes", "waited for transaction of pid 311 (4.2 s)"):
+        assert expected in said
     assert "VACUUM (FULL, ANALYZE) public.tenant_folios;" in said
+
+
+def test_every_remedy_that_was_considered_is_told_with_its_verdict(tmp_path: Path) -> None:
+    """Whoever wonders why a table was not simply rewritten finds the answer without asking the tool's authors."""
+    said = texts(section(made(report_runs.improved(), tmp_path), "tables"))
+    for expected in ("All remedies that were considered", "gives back nothing of the heap", "286.8 MiB", "0.1 s"):
+        assert expected in said
+
+
+def test_a_compaction_is_told_with_what_it_cost(tmp_path: Path) -> None:
+    """Compacting writes WAL for every row it moves: who pays for a replica's disk wants to know."""
+    said = texts(section(made(report_runs.improved(), tmp_path), "tables"))
+    for expected in ("COMPACT", "48,210", "212.4 MiB", "41.7 ms", "reached the goal"):
+        assert expected in said
+
+
+def test_waste_is_told_of_each_file_with_how_it_was_measured(tmp_path: Path) -> None:
+    """An estimate and a measurement read the same otherwise; and a TOAST table hides in its table's size."""
+    said = texts(section(made(report_runs.improved(), tmp_path), "tables"))
+    for expected in ("TOAST table", "pgstatindex", "estimate", "12.5% read", "not analyzed yet"):
+        assert expected in said
+
+
+def test_indexes_are_told_with_differences_and_with_those_that_nobody_needs(tmp_path: Path) -> None:
+    """What differs is why it was replaced; and an unused index costs every write."""
+    said = texts(section(made(report_runs.improved(), tmp_path), "indexes"))
+    for expected in ("order: created_at ASC, wanted DESC", "idx_old", "unused", "no scan in 90 days", "redundant"):
+        assert expected in said
+
+
+def test_plans_are_told_with_what_became_of_them(tmp_path: Path) -> None:
+    """Better or worse, and by which figures."""
+    said = texts(section(made(report_runs.improved(), tmp_path), "plans"))
+    for expected in (
+        "better",
+        "now uses tenant_folios_pkey",
+        "5,210 buffers",
+        "rows misestimated 40 times",
+        "cost 8.3",
+    ):
+        assert expected in said
+
+
+def test_a_database_that_became_slow_is_told_with_what_was_reindexed(tmp_path: Path) -> None:
+    """The run stopped in phase 2: the figures of the database work alone are the ones that tell why."""
+    document = made(report_runs.database_slow(), tmp_path)
+    said = texts(document)
+    assert "the indexes of public.tenant_invoices were rebuilt concurrently" in said
+    assert "now reads all of public.tenant_invoices" in said
+    results = section(document, "results")
+    assert "After the database" in texts(results)
+    assert "After the deploy" not in texts(results)
+    assert states(document)["deploy"] == "not_done"
+
+
+def test_a_rescue_that_had_nothing_to_do_says_why(tmp_path: Path) -> None:
+    """After a failed VACUUM FULL nothing is broken: who reads the report at night may go back to bed."""
+    files = report_runs.database_slow()
+    note = "a rewrite that failed has rolled itself back"
+    files["rollback"] = {"reindex": {"undone": [], "left": [], "note": note, "failed": False}}
+    assert note in texts(section(made(files, tmp_path), "outcome"))
 
 
 def test_the_checklist_is_ticked_from_evidence_and_names_it(tmp_path: Path) -> None:

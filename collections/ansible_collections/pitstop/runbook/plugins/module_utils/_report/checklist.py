@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ansible_collections.pitstop.runbook.plugins.module_utils._report.database import repairs
+from ansible_collections.pitstop.runbook.plugins.module_utils._report.database import outcome_of, repairs
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.delivery import (
     BACKUP_TAKEN,
     BACKUP_WAIVED,
@@ -97,12 +97,12 @@ def _measured(name: str) -> Callable[[Evidence, Language], Finding]:
 
 def _database(evidence: Evidence, say: Language) -> Finding:
     done = repairs(evidence)
-    postponed = [table["name"].text for table in done if table["remedy"].text == "postponed"]
-    if postponed:
-        return "not_done", Cell(say("check_note.postponed", tables=say.enumeration(postponed)))
+    for outcome in ("failed", "postponed"):
+        if names := [table["name"].text for table in done if outcome_of(table) == outcome]:
+            return "not_done", Cell(say(f"check_note.{outcome}", tables=say.enumeration(names)))
     if not done:
         return "not_asked", None
-    idle = all(table["remedy"].text == "nothing" for table in done)
+    idle = all(outcome_of(table) == "nothing" for table in done)
     return "done", Cell(say("check_note.nothing")) if idle else None
 
 

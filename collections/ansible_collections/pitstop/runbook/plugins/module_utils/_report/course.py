@@ -80,11 +80,13 @@ def undone(evidence: Evidence, say: Language) -> Section | None:
 
 
 def undone_lists(evidence: Evidence, say: Language) -> list[Listing]:
-    """The lists of what was undone and what was not; those with nothing in them are left out."""
+    """What was undone, what was not, and what did not have to be; lists with nothing in them are left out."""
     outcome = evidence.outcome
+    needless = [note for part in evidence.parts(UNDOING) if (note := part["note"].text)]
     lists = [
         Listing(say("outcome.undone"), tuple(say.quote(sentence) for sentence in outcome.undone)),
         Listing(say("outcome.left"), tuple(say.quote(sentence, tone="bad") for sentence in outcome.left)),
+        Listing(say("outcome.needless"), tuple(say.quote(sentence) for sentence in needless)),
     ]
     return [listing for listing in lists if listing.items]
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report's sections on the database: tables, waste, indexes, storage parameters, plans."""
+"""The report's sections on the tables: what was decided, done and got back, what was considered; storage parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.cells import (
@@ -22,21 +22,27 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._report.view impor
     EMPTY,
     Block,
     Cell,
+    Details,
     Paragraph,
     Row,
     Section,
     Table,
     Tone,
 )
+from ansible_collections.pitstop.runbook.plugins.module_utils._report.waste import waste_blocks
 
-_REMEDY_TONES: Final[dict[str, Tone]] = {"nothing": "quiet", "postponed": "warn"}
-_FOUND_TONES: Final[dict[str, Tone]] = {"invalid": "warn", "valid_different": "warn", "valid_same": "good"}
-_ACTION_TONES: Final[dict[str, Tone]] = {"none": "quiet", "create": "good", "replace": "good", "drop": "warn"}
+_OUTCOME_TONES: Final[dict[str, Tone]] = {"done": "good", "nothing": "quiet", "postponed": "warn", "failed": "bad"}
+_IDLE: Final = ("nothing", "postponed")
 
 
 def repairs(evidence: Evidence) -> list[Fact]:
-    """What was done to each table."""
+    """What was decided for each table and what came of it."""
     return evidence["maintenance"]["tables"]["tables"].records()
+
+
+def outcome_of(table: Fact) -> str:
+    """What came of a table: done, nothing, postponed, failed or planned."""
+    return table["outcome"].text or {"nothing": "nothing", "postponed": "postponed"}.get(table["remedy"].text, "done")
 
 
 def got_back(evidence: Evidence) -> float:
@@ -55,28 +61,12 @@ def tables(evidence: Evidence, say: Language) -> Section | None:
     done = repairs(evidence)
     blocks: list[Block] = []
     if done:
-        blocks += _repair_blocks(evidence, done, say)
+        blocks += [*_repair_blocks(evidence, done, say), *_compactions(done, say), *_considered(done, say)]
+        statements = [f"{statement};" for table in done for statement in table["statements"].texts]
+        blocks += code_blocks(say("statements"), statements)
     blocks += failure_of(evidence, "maintenance", say)
-    if waste := _waste(evidence, say):
-        blocks.append(waste)
+    blocks += waste_blocks(evidence, say)
     return Section("tables", say("tables"), tuple(blocks)) if blocks else None
-
-
-def indexes(evidence: Evidence, say: Language) -> Section | None:
-    """Each declared index: how it was found, what was done."""
-    declared = evidence["indexes"]["indexes"].records()
-    blocks: list[Block] = []
-    if declared:
-        rows = tuple(_index_row(index, say) for index in declared)
-        headings = (
-            *columns(say, "indexes.index", "indexes.table", "indexes.found", "indexes.action", "indexes.why"),
-            *columns(say, "indexes.seconds", numeric=True),
-        )
-        blocks.append(Table(say("indexes.caption"), headings, rows))
-        statements = (statement for index in declared for statement in index["statements"].texts)
-        blocks += code_blocks(say("statements"), (f"{statement};" for statement in statements))
-    blocks += failure_of(evidence, "indexes", say)
-    return Section("indexes", say("indexes"), tuple(blocks)) if blocks else None
 
 
 def parameters(evidence: Evidence, say: Language) -> Section | None:
@@ -104,21 +94,6 @@ def parameters(evidence: Evidence, say: Language) -> Section | None:
     return Section("parameters", say("parameters"), (block,))
 
 
-def plans(evidence: Evidence, say: Language) -> Section | None:
-    """Each named statement: what was expected of its plan, before and after."""
-    points = [
-        {plan["name"].text: plan for plan in evidence[name]["statements"].records()}
-        for name in ("plans-before", "plans-after")
-    ]
-    rows = tuple(
-        _plan_row(name, [point.get(name, Fact()) for point in points], say) for name in {**points[0], **points[1]}
-    )
-    if not rows:
-        return None
-    labels = ("plans.statement", "plans.expectation", "plans.before", "plans.after")
-    return Section("plans", say("plans"), (Table(say("plans.caption"), columns(say, *labels), rows),))
-
-
 def _repair_blocks(evidence: Evidence, done: Sequence[Fact], say: Language) -> list[Block]:
     headings = (
         *columns(say, "tables.table", "tables.remedy", "tables.why"),
@@ -130,39 +105,63 @@ def _repair_blocks(evidence: Evidence, done: Sequence[Fact], say: Language) -> l
     stall = longest_stall(evidence)
     shown_stall = say("unknown") if stall is None else say.milliseconds(stall)
     summary = say("tables.summary", bytes=say.bytes(got_back(evidence)), stall=shown_stall)
-    statements = (statement for table in done for statement in table["statements"].texts)
-    return [
-        Paragraph(Cell(summary)),
-        Table(say("tables.caption"), headings, tuple(rows)),
-        *code_blocks(say("statements"), (f"{statement};" for statement in statements)),
-    ]
+    return [Paragraph(Cell(summary)), Table(say("tables.caption"), headings, tuple(rows))]
 
 
 def _repair_row(table: Fact, say: Language) -> Row:
-    notes = []
-    if (attempts := table["attempts"].number or 0) > 1:
-        notes.append(Cell(say("tables.attempts", n=say.number(attempts)), tone="quiet"))
-    reasons: tuple[Cell, ...] = ()
-    if blocker := table["blocker"].text:
-        reasons = (Cell(say("tables.blocker", blocker=blocker), tone="warn"),)
     why = say.quote(table["reason"].text)
     return Row(
         (
             code_cell(table["name"].text),
-            term_cell("remedy", table["remedy"].text, _REMEDY_TONES, say, tuple(notes)),
-            Cell(why.text, lang=why.lang, notes=reasons),
+            _remedy_cell(table, say),
+            Cell(why.text, lang=why.lang, notes=tuple(_hindrances(table, say))),
             _size_change(table["size_before_bytes"].number, table["size_after_bytes"].number, say),
-            bytes_cell(_unless_idle(table, "got_back_bytes"), say),
+            _got_back_cell(table, say),
             seconds_cell(_unless_idle(table, "seconds"), say),
             milliseconds_cell(_unless_idle(table, "longest_stall_ms"), say),
         )
     )
 
 
+def _remedy_cell(table: Fact, say: Language) -> Cell:
+    """The remedy as a badge in the colour of its outcome, which is said where it is not simply done."""
+    remedy, outcome = table["remedy"].text, outcome_of(table)
+    notes = []
+    if outcome not in (remedy, "done"):
+        notes.append(Cell(say.term("outcome_of", outcome), tone=_OUTCOME_TONES.get(outcome, "quiet")))
+    if indexes := table["indexes"].texts:
+        notes.append(Cell(say("tables.with_indexes", n=say.number(len(indexes))), tone="quiet"))
+    if (attempts := table["attempts"].number or 0) > 1:
+        notes.append(Cell(say("tables.attempts", n=say.number(attempts)), tone="quiet"))
+    return term_cell("remedy", remedy, {remedy: _OUTCOME_TONES.get(outcome, "")}, say, tuple(notes))
+
+
+def _hindrances(table: Fact, say: Language) -> Iterator[Cell]:
+    """Who was in the way, what was waited for, and what failed."""
+    if blocker := table["blocker"].text:
+        yield Cell(say("tables.blocker", blocker=blocker), tone="warn")
+    for waited in table["waited_for"]:
+        if text := waited.text or waited["what"].text:
+            seconds = waited["seconds"].number
+            taken = "" if seconds is None else f" ({say.duration(seconds)})"
+            yield Cell(say("tables.waited", what=text) + taken, tone="quiet")
+    if error := table["error"].text:
+        yield say.quote(error, tone="bad")
+
+
+def _got_back_cell(table: Fact, say: Language) -> Cell:
+    """What was got back, beside what was expected of the remedy."""
+    cell, expected = bytes_cell(_unless_idle(table, "got_back_bytes"), say), table["expected_bytes"].number
+    if not expected or table["remedy"].text in _IDLE:
+        return cell
+    note = Cell(say("tables.expected", bytes=say.bytes(expected)), tone="quiet")
+    return Cell(cell.text, tone=cell.tone, notes=(note,))
+
+
 def _unless_idle(table: Fact, key: str) -> float | None:
     """A quantity; a zero means nothing where nothing was done."""
     number = table[key].number
-    return None if number == 0 and table["remedy"].text in ("nothing", "postponed") else number
+    return None if number == 0 and outcome_of(table) in _IDLE else number
 
 
 def _repair_total(done: Sequence[Fact], say: Language) -> Row:
@@ -184,73 +183,54 @@ def _repair_total(done: Sequence[Fact], say: Language) -> Row:
     )
 
 
-def _waste(evidence: Evidence, say: Language) -> Table | None:
-    before, after = (
-        {table["name"].text: table for table in evidence[name]["tables"].records()}
-        for name in ("bloat-before", "bloat-after")
-    )
-    names = {**before, **after}
-    if not names:
-        return None
-    labels = ("bloat.size_before", "bloat.before") + (("bloat.size_after", "bloat.after") if after else ())
-    headings = (*columns(say, "tables.table"), *columns(say, *labels, numeric=True), *columns(say, "bloat.method"))
-    rows = []
-    for name in names:
-        old, new = before.get(name, Fact()), after.get(name, Fact())
-        cells = [bytes_cell(old["total_bytes"].number, say), _waste_cell(old, say)]
-        if after:
-            cells += [bytes_cell(new["total_bytes"].number, say), _waste_cell(new, say)]
-        method = (new["method"] or old["method"]).text
-        rows.append(Row((code_cell(name), *cells, Cell(say.term("bloat_method", method), tone="quiet"))))
-    return Table(say("bloat.caption"), headings, tuple(rows), heading=say("bloat.caption"))
+def _compactions(done: Sequence[Fact], say: Language) -> Iterator[Block]:
+    """What compacting online moved and cost, and why it ended."""
+    rows = tuple(_compaction_row(table["name"].text, table["compaction"], say) for table in done if table["compaction"])
+    if rows:
+        headings = (
+            *columns(say, "tables.table"),
+            *columns(say, "compaction.rows", "compaction.batches", "compaction.wal", "compaction.batch", numeric=True),
+            *columns(say, "compaction.end"),
+        )
+        yield Table(say("compaction.caption"), headings, rows, heading=say("compaction.caption"))
 
 
-def _waste_cell(table: Fact, say: Language) -> Cell:
-    waste, percent = table["wasted_bytes"].number, table["wasted_percent"].number
-    if waste is None or table["method"].text == "unknown":
-        return EMPTY
-    notes = () if percent is None else (Cell(say.percent(percent), tone="quiet"),)
-    return Cell(say.bytes(waste), notes=notes)
-
-
-def _index_row(index: Fact, say: Language) -> Row:
-    as_declared = index["found"].text == "valid_same" and index["action"].text == "none"
+def _compaction_row(name: str, compaction: Fact, say: Language) -> Row:
+    moved, batches = (compaction[key].number for key in ("moved_rows", "batches"))
     return Row(
         (
-            code_cell(index["name"].text),
-            code_cell(index["table"].text),
-            term_cell("found", index["found"].text, _FOUND_TONES, say),
-            term_cell("action", index["action"].text, _ACTION_TONES, say),
-            EMPTY if as_declared else say.quote(index["reason"].text),
-            seconds_cell(index["seconds"].number or None, say),
+            code_cell(name),
+            EMPTY if moved is None else Cell(say.number(moved)),
+            EMPTY if batches is None else Cell(say.number(batches)),
+            bytes_cell(compaction["wal_bytes"].number, say),
+            milliseconds_cell(compaction["longest_batch_ms"].number, say),
+            say.quote(compaction["stopped"].text) if compaction["stopped"] else EMPTY,
         )
     )
 
 
-def _plan_row(name: str, points: Sequence[Fact], say: Language) -> Row:
-    expectation = next((point["expectation"].text for point in reversed(points) if point["expectation"]), "")
-    return Row(
-        (code_cell(name), say.quote(expectation), *(_plan_cell(point, say) for point in points)),
+def _considered(done: Sequence[Fact], say: Language) -> Iterator[Block]:
+    """All remedies that were weighed for each table, with what each would bring and cost."""
+    rows = tuple(
+        Row(
+            (
+                code_cell(table["name"].text),
+                Cell(say.term("remedy", remedy["remedy"].text), badge=remedy["remedy"].text == table["remedy"].text),
+                say.quote(remedy["verdict"].text),
+                bytes_cell(remedy["expected_bytes"].number or None, say),
+                seconds_cell(remedy["lock_seconds"].number or None, say),
+                bytes_cell(remedy["disk_bytes"].number or None, say),
+            )
+        )
+        for table in done
+        for remedy in table["considered"].records()
     )
-
-
-def _plan_cell(plan: Fact, say: Language) -> Cell:
-    """Whether the expectation was met, why, and what the plan used."""
-    if not plan:
-        return EMPTY
-    notes = [say.quote(plan["why"].text, tone="quiet")] if plan["why"] and plan["met"].flag is not True else []
-    used = ", ".join([*plan["nodes"].texts, *plan["indexes"].texts])
-    if used:
-        notes.append(Cell(used, tone="quiet", code=True))
-    if (buffers := plan["shared_buffers"].number) is not None:
-        notes.append(Cell(say("plans.buffers", n=say.number(buffers)), tone="quiet"))
-    words: dict[bool | None, tuple[str, Tone]] = {
-        True: ("met", "good"),
-        False: ("missed", "bad"),
-        None: ("open", "quiet"),
-    }
-    word, tone = words[plan["met"].flag]
-    return Cell(say(f"plans.{word}"), tone=tone, badge=True, notes=tuple(notes))
+    if rows:
+        headings = (
+            *columns(say, "tables.table", "considered.remedy", "considered.verdict"),
+            *columns(say, "considered.expected", "considered.lock", "considered.disk", numeric=True),
+        )
+        yield Details(say("considered.caption"), (Table(say("considered.caption"), headings, rows),))
 
 
 def _size_change(before: float | None, after: float | None, say: Language) -> Cell:

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from ansible_collections.pitstop.runbook.plugins.module_utils._report import course, database, delivery, results
+from ansible_collections.pitstop.runbook.plugins.module_utils._report import (
+    course,
+    database,
+    delivery,
+    index_states,
+    results,
+    statement_plans,
+)
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.checklist import checklist
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.evidence import Evidence
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.language import Language
@@ -44,9 +51,9 @@ def _sections(evidence: Evidence, say: Language, contacts: dict[str, str]) -> li
         outcome(evidence, say, contacts) if failed else None,
         results.results(evidence, say),
         database.tables(evidence, say),
-        database.indexes(evidence, say),
+        index_states.indexes(evidence, say),
         database.parameters(evidence, say),
-        database.plans(evidence, say),
+        statement_plans.plans(evidence, say),
         delivery.deploy(evidence, say),
         delivery.backup(evidence, say),
         course.timeline(evidence, say),

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.pitstop.runbook.plugins.module_utils._report.database import repairs
+from ansible_collections.pitstop.runbook.plugins.module_utils._report.database import outcome_of, repairs
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.delivery import BACKUP_WAIVED
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.evidence import Evidence
+from ansible_collections.pitstop.runbook.plugins.module_utils._report.index_states import needless, reason_of
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.language import Language
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.results import goal_texts
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.view import Cell, Listing, Section
@@ -47,7 +48,7 @@ def _goals(evidence: Evidence, say: Language) -> Iterator[str]:
 
 def _postponed(evidence: Evidence, say: Language) -> Iterator[str]:
     for table in repairs(evidence):
-        if table["remedy"].text == "postponed":
+        if outcome_of(table) == "postponed":
             yield say("next.postponed", table=table["name"].text, why=table["reason"].text or say("next.no_reason"))
 
 
@@ -67,8 +68,5 @@ def _unmeasured(evidence: Evidence, say: Language) -> Iterator[str]:
 
 
 def _indexes(evidence: Evidence, say: Language) -> Iterator[str]:
-    for kind in ("redundant", "unused"):
-        for index in evidence["indexes"][kind]:
-            why = index["why"].text or index["reason"].text or say("next.no_reason")
-            if name := index.text or index["name"].text:
-                yield say(f"next.{kind}", index=name, why=why)
+    for kind, index in needless(evidence):
+        yield say(f"next.{kind}", index=index["name"].text, why=reason_of(index) or say("next.no_reason"))

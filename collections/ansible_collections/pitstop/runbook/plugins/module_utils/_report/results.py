@@ -35,6 +35,8 @@ VERDICT_TONES: Final[dict[str, Tone]] = {
     "inconclusive": "warn",
 }
 _POINTS: Final = (("before", "benchmark-before"), ("after_db", "benchmark-after-db"), ("after", "benchmark-after"))
+_COMPARISONS: Final = (("after", "comparison"), ("after_db", "comparison-after-db"))
+"""The last point that was compared, and the evidence of that."""
 
 
 def verdict_of(evidence: Evidence) -> str:
@@ -44,15 +46,14 @@ def verdict_of(evidence: Evidence) -> str:
 
 
 def results(evidence: Evidence, say: Language) -> Section | None:
-    """The comparison; without one, whatever was measured."""
-    comparison = evidence["comparison"]
-    compared = comparison["metrics"].records()
-    if compared:
-        blocks = _compared(comparison, compared, say)
+    """The comparison, else that of the database work alone; without one, whatever was measured."""
+    last, name = next((pair for pair in _COMPARISONS if evidence[pair[1]]["metrics"].records()), _COMPARISONS[0])
+    if compared := evidence[name]["metrics"].records():
+        blocks = _compared(evidence[name], compared, last, say)
     else:
         measured = _measured(evidence, say)
         blocks = [measured, Paragraph(Cell(say("results.only_before")))] if measured else []
-    blocks += failure_of(evidence, "comparison", say)
+    blocks += failure_of(evidence, name, say)
     return Section("results", say("results"), tuple(blocks)) if blocks else None
 
 
@@ -93,13 +94,13 @@ def change_tone(change: float | None, verdict: str) -> Tone:
     return VERDICT_TONES.get(verdict, "") if change is not None and verdict in ("improved", "worse") else ""
 
 
-def _compared(comparison: Fact, metrics: Sequence[Fact], say: Language) -> list[Block]:
+def _compared(comparison: Fact, metrics: Sequence[Fact], last: str, say: Language) -> list[Block]:
     totals = comparison["totals"].records()
     has_middle = any(item["after_db"] for item in [*metrics, *totals])
     rows = [_metric_row(metric, has_middle, say) for metric in metrics]
     rows += [_total_row(total, has_middle, len(totals) > 1, say) for total in totals]
     labels = ["results.metric", "results.before", *(["results.after_db"] if has_middle else [])]
-    labels += ["results.after", "results.change", "results.verdict"]
+    labels += [f"results.{last}", "results.change", "results.verdict"]
     headings = tuple(Column(say(label), numeric=0 < place < len(labels) - 1) for place, label in enumerate(labels))
     blocks: list[Block] = [Table(say("results.caption"), headings, tuple(rows))]
     if notes := comparison["notes"].texts:

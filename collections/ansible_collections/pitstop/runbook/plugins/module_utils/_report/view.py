@@ -104,6 +104,15 @@ class Code:
 
 
 @dataclass(frozen=True)
+class Details:
+    """What only some readers want: its summary is shown, its blocks on request. It holds no checklist."""
+
+    kind: ClassVar[str] = "details"
+    summary: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
 class Check:
     """A point of the runbook's checklist, with the evidence that ticks it or leaves it open."""
 
@@ -123,7 +132,7 @@ class Checklist:
     checks: tuple[Check, ...]
 
 
-Block = Table | Facts | Paragraph | Listing | Code | Checklist
+Block = Table | Facts | Paragraph | Listing | Code | Details | Checklist
 
 
 @dataclass(frozen=True)
