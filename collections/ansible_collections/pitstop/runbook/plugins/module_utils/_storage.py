@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Storage parameters of tables: what differs from the declaration, and the statement that sets it."""
+"""Storage parameters of tables: what differs from the declaration, and the statements that set it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
+
+SHARED = ("autovacuum_", "log_autovacuum_", "vacuum_", "fillfactor", "toast_tuple_target", "parallel_workers")
+"""How those begin that are set without an exclusive lock (reloptions.c: SHARE UPDATE EXCLUSIVE). Others need one."""
+
+TOAST = "toast."
+WORDS = {"on": "true", "yes": "true", "off": "false", "no": "false"}
+
+Change = Mapping[str, Any]
 
 
 def changes(table: str, present: Mapping[str, str], wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -18,8 +26,29 @@ def changes(table: str, present: Mapping[str, str], wanted: Mapping[str, Any]) -
     ]
 
 
-def set_statement(table: str, differing: Sequence[Mapping[str, Any]], quote: Callable[[str], str]) -> str:
-    """``ALTER TABLE … SET (…)``; ``table`` already quoted."""
+def set_statements(
+    table: str, differing: Sequence[Change], quote: Callable[[str], str]
+) -> list[tuple[str, list[Change]]]:
+    """``ALTER TABLE … SET (…)`` with what it changes, once for those that lock nobody out and once for the others.
+
+    ``table`` is already quoted.
+    """
+    shared = [change for change in differing if not locks_out(change["parameter"])]
+    exclusive = [change for change in differing if locks_out(change["parameter"])]
+    return [(_set_statement(table, group, quote), group) for group in (shared, exclusive) if group]
+
+
+def locks_out(parameter: str) -> bool:
+    """Whether setting it needs an exclusive lock on the table."""
+    return not parameter.removeprefix(TOAST).startswith(SHARED)
+
+
+def of_toast(wanted: Mapping[str, Any]) -> list[str]:
+    """Those of the parameters that are the TOAST table's."""
+    return [name for name in wanted if name.startswith(TOAST)]
+
+
+def _set_statement(table: str, differing: Sequence[Change], quote: Callable[[str], str]) -> str:
     settings = ", ".join(f"{_parameter(change['parameter'], quote)} = {change['after']}" for change in differing)
     return f"ALTER TABLE {table} SET ({settings})"
 
@@ -41,4 +70,8 @@ def _equal(present: str | None, wanted: str) -> bool:
     try:
         return float(present) == float(wanted)
     except ValueError:
-        return present.lower() == wanted.lower()
+        return _word(present) == _word(wanted)
+
+
+def _word(value: str) -> str:
+    return WORDS.get(value.lower(), value.lower())

@@ -8,13 +8,23 @@ DOCUMENTATION = r"""
 module: pg_storage_parameters
 short_description: Keep tables' storage parameters as declared
 description:
-  - Compares with what is set, and sets only what differs. Blocks no reads or writes.
+  - Compares with what is set, the TOAST table's (C(toast.…)) included, and sets only what differs.
+  - Most parameters block no reads or writes while they are set. For the few that do, such as C(user_catalog_table),
+    the lock is taken in short tries.
 author: The Pitstop maintainers (@pitstop)
 options:
   tables:
     description: Table to a dictionary of parameter and value.
     type: dict
     required: true
+  lock_timeout_ms:
+    description: How long one try may wait for an exclusive lock, since everybody else waits behind it.
+    type: int
+    default: 50
+  lock_attempts:
+    description: Number of tries before it is given up, with the one in the way named.
+    type: int
+    default: 30
 extends_documentation_fragment:
   - pitstop.runbook.database
   - pitstop.runbook.heroku
@@ -49,7 +59,12 @@ changes:
 from ansible_collections.pitstop.runbook.plugins.module_utils._args import DATABASE, Spec
 from ansible_collections.pitstop.runbook.plugins.module_utils._documented import action_only
 
-ARGUMENT_SPEC: Spec = {**DATABASE, "tables": {"type": "dict", "required": True}}
+ARGUMENT_SPEC: Spec = {
+    **DATABASE,
+    "tables": {"type": "dict", "required": True},
+    "lock_timeout_ms": {"type": "int", "default": 50},
+    "lock_attempts": {"type": "int", "default": 30},
+}
 
 
 if __name__ == "__main__":
