@@ -3,68 +3,106 @@
 
 from __future__ import annotations
 
-from typing import Any, cast, get_args
+from collections.abc import Iterable
+from typing import Any, cast
 
-from ansible_collections.pitstop.runbook.plugins.module_utils._bloat import Limits, Remedy, by_urgency
+from ansible_collections.pitstop.runbook.plugins.module_utils._bloat import by_urgency
+from ansible_collections.pitstop.runbook.plugins.module_utils._compaction import CompactionPolicy
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
+from ansible_collections.pitstop.runbook.plugins.module_utils._remedies import REMEDIES, Choice, Limits, Remedy
+from ansible_collections.pitstop.runbook.plugins.module_utils._safety import GateLimits
+from ansible_collections.pitstop.runbook.plugins.module_utils._window import Window
 from ansible_collections.pitstop.runbook.plugins.modules.pg_repair import ARGUMENT_SPEC
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._bloat_readings import estimate_table
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import database_errors
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._repair import Policy, Repair, TableRepair
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._repair_common import Common, Policy
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._repairs import Repairs
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._sessions import Sessions
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._tables import expand
 
 
 class ActionModule(Operation):
     spec = ARGUMENT_SPEC
 
     def operate(self) -> dict[str, Any]:
-        self._refuse_unknown_remedies()
-        done: list[Repair] = []
-        with self.database() as worker, self.database() as watcher:
-            repairer = TableRepair(worker, watcher, self._policy(), self.say)
-            measures = {measure.name: (table, measure) for table, measure in self._measured(repairer)}
-            for measure in by_urgency([measure for _, measure in measures.values()]):
-                repair = repairer.plan(measure, self.args["remedies"].get(measures[measure.name][0]))
-                self.say(f"{repair.name}: {repair.remedy}, because {repair.reason}")
-                done.append(repair)
-                if self.check:
-                    for statement in repair.statements:
-                        self.say(f"would: {statement}")
-                    repair.changed = bool(repair.statements)
-                else:
-                    with database_errors(f"Repairing {repair.name} failed", partial=self._result(done)):
-                        repairer.apply(repair)
-        return self._result(done)
+        self._refuse_unknown_choices()
+        policy = self._policy()
+        with Sessions(self.database) as sessions:
+            with sessions.open() as database:
+                common = Common(self.capabilities(database), policy, self.console, self.database_url)
+                choices = self._choices(database)
+            repairs = Repairs(sessions, common, choices)
+            if self.check:
+                repairs.plan()
+            else:
+                repairs.run(self.args["parallel"])
+        result = {
+            "changed": any(repair.changed for repair in repairs.done),
+            "tables": [repair.as_dict() for repair in repairs.done],
+        }
+        repairs.raise_failures(partial=result)
+        return result
 
-    def _measured(self, repairer: TableRepair) -> list[tuple[str, Any]]:
-        return [(table, repairer.measure(table)) for table in self.args["tables"]]
-
-    def _result(self, done: list[Repair]) -> dict[str, Any]:
-        return {"changed": any(repair.changed for repair in done), "tables": [repair.as_dict() for repair in done]}
+    def _choices(self, database: Database) -> dict[str, Choice]:
+        """What people decided for each table, a partitioned one's partitions included; the small hot ones first."""
+        chosen: dict[str, Choice] = {}
+        allowed = _remedies(["nothing", *self.args["allowed_remedies"]])
+        for table in self.args["tables"]:
+            forbidden = _remedies(self.args["forbidden_remedies"].get(table, ()))
+            choice = Choice(self.args["remedies"].get(table), forbidden, allowed)
+            chosen.update(dict.fromkeys(expand(database, [table]), choice))
+        ranked = by_urgency(estimate_table(database, name) for name in chosen)
+        return {measure.name: chosen[measure.name] for measure in ranked}
 
     def _policy(self) -> Policy:
-        limits = Limits(
-            min_wasted_bytes=self.args["min_wasted_bytes"],
-            min_wasted_percent=self.args["min_wasted_percent"],
-            max_lock_seconds=self.args["max_lock_seconds"],
-            rewrite_bytes_per_second=self.args["rewrite_bytes_per_second"],
-        )
+        args = self.args
         return Policy(
-            limits=limits,
-            lock_ms=self.args["lock_timeout_ms"],
-            attempts=self.args["lock_attempts"],
-            max_blocking_ms=self.args["max_blocking_ms"],
-            max_transaction_s=self.args["max_transaction_seconds"],
+            limits=Limits(
+                min_wasted_bytes=args["min_wasted_bytes"],
+                min_wasted_percent=args["min_wasted_percent"],
+                max_lock_seconds=args["max_lock_seconds"],
+                window_max_lock_seconds=args["window_max_lock_seconds"],
+            ),
+            gates=GateLimits(
+                max_transaction_s=args["max_transaction_seconds"],
+                max_replica_lag_bytes=args["max_replica_lag_bytes"],
+                max_replica_lag_s=args["max_replica_lag_seconds"],
+                wait_s=args["gate_wait_seconds"],
+            ),
+            compaction=CompactionPolicy(
+                max_replica_lag_bytes=args["max_replica_lag_bytes"],
+                max_blocking_ms=args["max_blocking_ms"],
+                wait_s=args["gate_wait_seconds"],
+            ),
+            window=Window.parse(args["window"]) if args["window"] else None,
+            ignore_window=args["ignore_window"],
+            lock_ms=args["lock_timeout_ms"],
+            attempts=args["lock_attempts"],
+            max_blocking_ms=args["max_blocking_ms"],
         )
 
-    def _refuse_unknown_remedies(self) -> None:
-        known = cast("tuple[str, ...]", get_args(Remedy))
-        for table, remedy in self.args["remedies"].items():
-            if remedy not in known:
-                raise PitstopError(
-                    f"The remedy {remedy!r} for {table} does not exist", next_step=f"use one of {', '.join(known)}"
-                )
-            if table not in self.args["tables"]:
-                raise PitstopError(
-                    f"A remedy is given for {table}, which is not among the tables",
-                    next_step=f"add it to the tables, or use one of {', '.join(self.args['tables'])}",
-                )
+    def _refuse_unknown_choices(self) -> None:
+        """A typo must not let a table be locked, or left, that somebody had decided on."""
+        decided = {"remedies": {t: [r] for t, r in self.args["remedies"].items()}}
+        decided["forbidden_remedies"] = self.args["forbidden_remedies"]
+        for option, tables in decided.items():
+            for table, remedies in tables.items():
+                _refuse_unknown(f"db_maintenance_{option}, {table}", remedies)
+                if table not in self.args["tables"]:
+                    raise PitstopError(
+                        f"db_maintenance_{option} names {table}, which is not among the tables",
+                        next_step=f"add it to db_maintenance_tables, or use one of {', '.join(self.args['tables'])}",
+                    )
+
+
+def _remedies(names: Iterable[str]) -> frozenset[Remedy]:
+    return frozenset(cast("Remedy", name) for name in names)
+
+
+def _refuse_unknown(where: str, remedies: Iterable[str]) -> None:
+    for remedy in remedies:
+        if remedy not in REMEDIES:
+            raise PitstopError(
+                f"The remedy {remedy!r} in {where} does not exist", next_step=f"use one of {', '.join(REMEDIES)}"
+            )

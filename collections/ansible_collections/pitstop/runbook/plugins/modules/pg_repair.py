@@ -8,10 +8,15 @@ DOCUMENTATION = r"""
 module: pg_repair
 short_description: Give each table the mildest remedy that pays
 description:
-  - Measures each table, decides in bytes between nothing, VACUUM and VACUUM FULL, says why, does it, and looks at the
-    size afterwards.
-  - VACUUM FULL never queues long. It takes its lock in short tries, a second session watches who waits for it, and
-    a table that stays busy is postponed with the blocker named. Nobody else's statement is ever cancelled.
+  - Measures each table, and decides in bytes between nothing, VACUUM, REINDEX CONCURRENTLY, compacting it online,
+    REPACK (CONCURRENTLY), pg_repack and VACUUM FULL, from where the waste is (heap, TOAST, indexes). Says why, and why
+    not each of the others, does it, and looks at the size afterwards.
+  - Before each table it looks for what could stall the app or make the work useless (old transactions, lagging
+    replicas, a vacuum against wraparound, a full disk, a queue of locks), waits, then postpones the table with the
+    blocker named.
+  - An exclusive lock is never queued for long. A second session watches who waits for ours, and cancels ours in time.
+    Nobody else's statement is ever cancelled.
+  - What fails for one table is no loss to the others; at the end the operation fails and names them.
 author: The Pitstop maintainers (@pitstop)
 options:
   tables:
@@ -21,43 +26,96 @@ options:
     required: true
   remedies:
     description:
-      - Table to remedy (V(nothing), V(vacuum), V(vacuum_full)), where a person has decided otherwise.
-        The keys are written as in O(tables).
+      - Where a person has decided otherwise. Table to V(nothing), V(vacuum), V(reindex), V(compact), V(repack),
+        V(pg_repack) or V(vacuum_full). The keys are written as in O(tables). What is impossible there is postponed,
+        never replaced.
     type: dict
     default: {}
+  forbidden_remedies:
+    description:
+      - What must not be done to a table. Table to a list of remedies. The keys are written as in O(tables).
+    type: dict
+    default: {}
+  allowed_remedies:
+    description:
+      - What may be chosen for any table. Add V(repack) for REPACK (CONCURRENTLY) of PostgreSQL 19, V(pg_repack) where
+        that is installed.
+    type: list
+    elements: str
+    choices: [vacuum, reindex, compact, repack, pg_repack, vacuum_full]
+    default: [vacuum, reindex, compact, vacuum_full]
   min_wasted_bytes:
-    description: Below this a table is left alone, whatever its percentage.
+    description:
+      - A heap, a TOAST table or an index that wastes less is left alone, whatever its percentage.
     type: int
     default: 1048576
   min_wasted_percent:
-    description: A rewrite needs at least this share of the heap to be waste.
+    description:
+      - A heap, a TOAST table or an index is worth it when at least this share of it is waste.
     type: float
-    default: 30
+    default: 30.0
   max_lock_seconds:
-    description: A rewrite that would lock a table longer is not done.
+    description:
+      - A VACUUM FULL that is predicted to lock its table longer is not chosen. Seconds.
     type: float
-    default: 60
-  rewrite_bytes_per_second:
-    description: Rate at which this server rewrites a table with its indexes, to predict the lock.
-    type: int
-    default: 52428800
+    default: 1.0
+  window:
+    description:
+      - The window for VACUUM FULL, with its time zone, such as V(Sat,Sun 23:00-02:00 America/Mexico_City). It may
+        wrap midnight, and is looked at again before each table. Empty for none.
+    type: str
+    default: ""
+  window_max_lock_seconds:
+    description:
+      - Inside the window, a VACUUM FULL may lock its table this long. Seconds.
+    type: float
+    default: 60.0
+  ignore_window:
+    description:
+      - Act as if the window were open.
+    type: bool
+    default: false
   lock_timeout_ms:
-    description: How long one try may wait for its exclusive lock. Everybody else waits behind it.
+    description:
+      - How long one try may wait for an exclusive lock, since everybody else waits behind it. Milliseconds.
     type: int
-    default: 100
+    default: 50
   lock_attempts:
-    description: Number of tries before the table is postponed.
+    description:
+      - Number of tries before a table is postponed.
     type: int
     default: 30
   max_blocking_ms:
     description:
-      - When others have waited this long for our statement, it is cancelled and the table postponed. 0 for never.
+      - When others have waited this long for our statement, it is cancelled and the table postponed. Milliseconds, 0
+        for never. Inside the window a VACUUM FULL has the whole of O(window_max_lock_seconds).
     type: int
-    default: 15000
+    default: 1000
   max_transaction_seconds:
-    description: A transaction older than this postpones a rewrite, since it would copy the dead rows as well.
+    description:
+      - A transaction older than this keeps dead rows alive, and makes CONCURRENTLY wait. Seconds.
     type: float
-    default: 5
+    default: 5.0
+  max_replica_lag_bytes:
+    description:
+      - A replica that is further behind has to catch up first. Bytes of WAL.
+    type: int
+    default: 33554432
+  max_replica_lag_seconds:
+    description:
+      - A replica that is further behind has to catch up first. Seconds.
+    type: float
+    default: 10.0
+  gate_wait_seconds:
+    description:
+      - How long to wait for what stands in the way to pass, before the table is postponed. Seconds.
+    type: float
+    default: 30.0
+  parallel:
+    description:
+      - How many tables are repaired at a time. Never two that are locked exclusively.
+    type: int
+    default: 1
 extends_documentation_fragment:
   - pitstop.runbook.database
   - pitstop.runbook.heroku
@@ -77,17 +135,30 @@ EXAMPLES = r"""
 
 RETURN = r"""
 tables:
-  description: What was done to each table, in the order in which it was done, and what came of it.
+  description:
+    - What was done to each table, in the order in which it ended. C(remedy) is what was decided, C(outcome) what came
+      of it, one of V(done), V(nothing), V(postponed), V(failed), and V(planned) in check mode.
   returned: always
   type: list
   elements: dict
   sample:
     - name: public.tenant_folios
       remedy: vacuum_full
+      outcome: done
       reason: 928.0 KiB of 944.0 KiB is waste (98 %, pgstattuple); a rewrite locks it for about 0.0 s
       expected_bytes: 950272
       lock_seconds: 0.0
-      statements: ["VACUUM (FULL, ANALYZE) public.tenant_folios", "VACUUM public.tenant_folios"]
+      disk_bytes: 137626
+      indexes: []
+      considered:
+        - remedy: compact
+          verdict: vacuum_full comes first
+          expected_bytes: 950272
+          lock_seconds: 0.0
+          disk_bytes: 49152
+      statements:
+        - VACUUM (FULL, SKIP_LOCKED) public.tenant_folios
+        - VACUUM (ANALYZE, TRUNCATE false, SKIP_LOCKED) public.tenant_folios
       size_before_bytes: 1007616
       size_after_bytes: 57344
       got_back_bytes: 950272
@@ -95,6 +166,8 @@ tables:
       longest_stall_ms: 0.0
       attempts: 1
       blocker:
+      error:
+      compaction:
       changed: true
 """
 
@@ -105,14 +178,27 @@ ARGUMENT_SPEC: Spec = {
     **DATABASE,
     "tables": {"type": "list", "elements": "str", "required": True},
     "remedies": {"type": "dict", "default": {}},
+    "forbidden_remedies": {"type": "dict", "default": {}},
+    "allowed_remedies": {
+        "type": "list",
+        "elements": "str",
+        "choices": ["vacuum", "reindex", "compact", "repack", "pg_repack", "vacuum_full"],
+        "default": ["vacuum", "reindex", "compact", "vacuum_full"],
+    },
     "min_wasted_bytes": {"type": "int", "default": 1048576},
-    "min_wasted_percent": {"type": "float", "default": 30},
-    "max_lock_seconds": {"type": "float", "default": 60},
-    "rewrite_bytes_per_second": {"type": "int", "default": 52428800},
-    "lock_timeout_ms": {"type": "int", "default": 100},
+    "min_wasted_percent": {"type": "float", "default": 30.0},
+    "max_lock_seconds": {"type": "float", "default": 1.0},
+    "window": {"type": "str", "default": ""},
+    "window_max_lock_seconds": {"type": "float", "default": 60.0},
+    "ignore_window": {"type": "bool", "default": False},
+    "lock_timeout_ms": {"type": "int", "default": 50},
     "lock_attempts": {"type": "int", "default": 30},
-    "max_blocking_ms": {"type": "int", "default": 15000},
-    "max_transaction_seconds": {"type": "float", "default": 5},
+    "max_blocking_ms": {"type": "int", "default": 1000},
+    "max_transaction_seconds": {"type": "float", "default": 5.0},
+    "max_replica_lag_bytes": {"type": "int", "default": 33554432},
+    "max_replica_lag_seconds": {"type": "float", "default": 10.0},
+    "gate_wait_seconds": {"type": "float", "default": 30.0},
+    "parallel": {"type": "int", "default": 1},
 }
 
 
