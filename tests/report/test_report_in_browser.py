@@ -155,10 +155,36 @@ def test_a_phone_shows_each_value_with_its_columns_name(shown: Any) -> None:
 def test_a_screen_reader_still_finds_tables_on_a_phone(shown: Any) -> None:
     """Cards are made with display: block, which takes a table's meaning away unless roles keep it."""
     page = shown("improved", width=PHONE)
+    open_all(page)
     assert page.get_by_role("table").count() == page.locator("table").count()
     results = page.locator("#results")
     assert results.get_by_role("columnheader", name="Verdict").count() == 1
     assert results.get_by_role("rowheader", name="getNextFolio").count() == 1
+
+
+def open_all(page: Page) -> None:
+    """Show what is only shown on request."""
+    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true })")
+
+
+def test_remedies_that_were_not_chosen_are_shown_on_request_and_on_paper(shown: Any) -> None:
+    """They would drown the decision; and paper cannot be clicked."""
+    page = shown("improved")
+    verdict = page.get_by_text("VACUUM FULL is over sooner and writes less")
+    assert not verdict.is_visible()
+    page.emulate_media(media="print")
+    assert verdict.is_visible()
+    page.emulate_media(media="screen")
+    page.get_by_text("All remedies that were considered").first.click()
+    assert verdict.is_visible()
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_nothing_that_is_shown_on_request_is_cut_off(shown: Any, width: int) -> None:
+    page = shown("long names", width=width)
+    open_all(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(CUT_OFF) == []
 
 
 def test_the_keyboard_reaches_the_report_first(shown: Any) -> None:
