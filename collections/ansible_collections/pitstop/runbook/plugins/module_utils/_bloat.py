@@ -1,184 +1,196 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much of a table is air, in bytes, and which remedy pays.
+"""How much of a table is air, in bytes.
 
 Dead-tuple percentages mislead: after a plain VACUUM they are 0 while the file is as large as before, and three live
-rows among nineteen dead ones read "633 %" in 8 kB. So decisions are made in bytes, against the size that the live rows
-would need if they were written anew.
+rows among nineteen dead ones read "633 %" in 8 kB. So waste is what a file is larger than what its live rows would
+need, written anew.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from ansible_collections.pitstop.runbook.plugins.module_utils._units import bytes_text, seconds_text
+from ansible_collections.pitstop.runbook.plugins.module_utils._estimate import (
+    ALIGNMENT,
+    LINE_POINTER_BYTES,
+    PAGE_BYTES,
+    PAGE_HEADER_BYTES,
+    heap_bytes,
+    packed_btree_bytes,
+)
 
-PAGE_BYTES = 8192
-PAGE_HEADER_BYTES = 24
-LINE_POINTER_BYTES = 4
-TUPLE_HEADER_BYTES = 24
-ALIGNMENT = 8
-
-Method = Literal["pgstattuple", "pgstattuple_approx", "estimate", "unknown"]
-Remedy = Literal["nothing", "vacuum", "vacuum_full"]
+Kind = Literal["heap", "toast", "index"]
+Method = Literal["pgstattuple", "pgstattuple_approx", "pgstatindex", "estimate", "unknown"]
 
 
 @dataclass(frozen=True)
-class TableSize:
-    """Sizes in bytes of one table, as the catalogue has them. ``heap_bytes`` is the main file alone."""
+class RelationMeasure:
+    """One file: a heap, a TOAST heap or an index. ``expected_bytes`` is what its live rows need, written anew.
+
+    ``free_bytes`` is room inside the file, None where nobody looked. ``scanned_percent`` is the part of the file that
+    was read for it. With method ``unknown``, for the reason in ``why_unknown``, the waste counts as none.
+    """
 
     name: str
-    heap_bytes: int
-    index_bytes: int
-    toast_bytes: int
-    total_bytes: int
-    fillfactor: int = 100
+    kind: Kind
+    size_bytes: int
+    expected_bytes: int
+    dead_bytes: int = 0
+    live_rows: int = 0
+    dead_rows: int = 0
+    free_bytes: int | None = None
+    method: Method = "unknown"
+    scanned_percent: float = 0.0
+    why_unknown: str = ""
+
+    @classmethod
+    def unknown(cls, name: str, kind: Kind, size_bytes: int, why: str, dead_rows: int = 0) -> RelationMeasure:
+        """A file of which only the size is known."""
+        return cls(name, kind, size_bytes, size_bytes, dead_rows=dead_rows, why_unknown=why)
+
+    @property
+    def wasted_bytes(self) -> int:
+        """What a new copy of the file would give back."""
+        return max(0, self.size_bytes - self.expected_bytes)
+
+    @property
+    def wasted_percent(self) -> float:
+        """Share of the file that is waste, 0 to 100."""
+        return 100 * self.wasted_bytes / self.size_bytes if self.size_bytes else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "wasted_bytes": self.wasted_bytes, "wasted_percent": round(self.wasted_percent, 1)}
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A table's size and what of it is waste. ``live_bytes`` is what the live rows would need, written anew.
+    """One table with its TOAST table and its indexes. ``total_bytes`` is all of it, maps and TOAST index included.
 
-    With method ``unknown`` nothing is known about the waste, and it counts as none.
+    ``activity`` counts rows touched and scans since the statistics were reset: how hot it is beside other tables.
     """
 
     name: str
+    oid: int
+    heap: RelationMeasure
+    toast: RelationMeasure | None
+    indexes: tuple[RelationMeasure, ...]
     total_bytes: int
-    heap_bytes: int
-    index_bytes: int
-    toast_bytes: int
-    live_bytes: int
-    dead_bytes: int
-    wasted_bytes: int
-    live_rows: int
-    dead_rows: int
-    method: Method
-    scanned_percent: float
+    activity: float = 0.0
+
+    @property
+    def heap_bytes(self) -> int:
+        return self.heap.size_bytes
+
+    @property
+    def index_bytes(self) -> int:
+        return sum(index.size_bytes for index in self.indexes)
+
+    @property
+    def toast_bytes(self) -> int:
+        return self.toast.size_bytes if self.toast else 0
+
+    @property
+    def live_bytes(self) -> int:
+        """What the heap's live rows need, and at most what the heap has."""
+        return min(self.heap.expected_bytes, self.heap.size_bytes)
+
+    @property
+    def dead_bytes(self) -> int:
+        return self.heap.dead_bytes
+
+    @property
+    def wasted_bytes(self) -> int:
+        return self.heap.wasted_bytes
 
     @property
     def wasted_percent(self) -> float:
-        """Share of the heap that is waste, 0 to 100."""
-        return 100 * self.wasted_bytes / self.heap_bytes if self.heap_bytes else 0.0
+        return self.heap.wasted_percent
+
+    @property
+    def method(self) -> Method:
+        return self.heap.method
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "wasted_percent": round(self.wasted_percent, 1)}
+        """As evidence keeps it: the heap's figures under the table's name, TOAST and indexes beside them."""
+        heap = self.heap
+        return {
+            "name": self.name,
+            "total_bytes": self.total_bytes,
+            "heap_bytes": self.heap_bytes,
+            "index_bytes": self.index_bytes,
+            "toast_bytes": self.toast_bytes,
+            "live_bytes": self.live_bytes,
+            "dead_bytes": heap.dead_bytes,
+            "wasted_bytes": heap.wasted_bytes,
+            "wasted_percent": round(heap.wasted_percent, 1),
+            "live_rows": heap.live_rows,
+            "dead_rows": heap.dead_rows,
+            "free_bytes": heap.free_bytes,
+            "method": heap.method,
+            "scanned_percent": heap.scanned_percent,
+            "why_unknown": heap.why_unknown,
+            "activity": self.activity,
+            "toast": self.toast.as_dict() if self.toast else None,
+            "indexes": [index.as_dict() for index in self.indexes],
+        }
 
 
-def rewritten_bytes(rows: float, row_bytes: float, fillfactor: int = 100) -> int:
-    """Size of a heap that holds ``rows`` of ``row_bytes`` each (header included) and nothing else."""
-    if rows <= 0:
-        return 0
-    slot = math.ceil(max(row_bytes, TUPLE_HEADER_BYTES) / ALIGNMENT) * ALIGNMENT + LINE_POINTER_BYTES
-    usable = (PAGE_BYTES - PAGE_HEADER_BYTES) * fillfactor / 100
-    return math.ceil(rows / max(1, math.floor(usable / slot))) * PAGE_BYTES
+def from_pgstattuple(
+    name: str, kind: Kind, size_bytes: int, scan: Mapping[str, Any], method: Method, fillfactor: int = 100
+) -> RelationMeasure:
+    """From a row of pgstattuple or pgstattuple_approx, their columns named alike (see the wire's SQL).
 
-
-def measure_from_pgstattuple(size: TableSize, scan: Mapping[str, Any], method: Method) -> Measure:
-    """From a row of pgstattuple or pgstattuple_approx, their columns renamed alike (see BLOAT_SQL)."""
-    rows = int(scan["live_rows"])
-    live = rewritten_bytes(rows, scan["live_bytes"] / rows if rows else 0, size.fillfactor)
-    return _measure(
-        size,
-        live=live,
+    What the rows need is told from both sides. The pages hold header, rows, their padding, line pointers and free
+    space, so all but the free and dead bytes is an upper bound: dead rows leave line pointers behind. From the mean
+    row, which only an exact scan knows, it is the mean padded, and a line pointer. The smaller one counts.
+    """
+    rows, dead_rows = int(scan["live_rows"]), int(scan["dead_rows"])
+    pages = size_bytes // PAGE_BYTES
+    used = size_bytes - pages * PAGE_HEADER_BYTES - int(scan["free_bytes"]) - int(scan["dead_bytes"])
+    slot = max(0, used - dead_rows * LINE_POINTER_BYTES) / rows - LINE_POINTER_BYTES if rows else 0
+    if rows and method == "pgstattuple":
+        slot = min(slot, math.ceil(scan["live_bytes"] / rows / ALIGNMENT) * ALIGNMENT)
+    return RelationMeasure(
+        name,
+        kind,
+        size_bytes,
+        # A scan tells no rows apart that differ in size, and most tables have such.
+        min(size_bytes, heap_bytes(rows, slot, fillfactor, varies=slot % ALIGNMENT > 0)),
         dead_bytes=int(scan["dead_bytes"]),
         live_rows=rows,
-        dead_rows=int(scan["dead_rows"]),
-        method=method,
-        scanned_percent=float(scan["scanned_percent"]),
-    )
-
-
-def measure_from_statistics(size: TableSize, *, rows: float | None, row_width: float | None, dead_rows: int) -> Measure:
-    """From pg_class and pg_stats: ``rows`` (reltuples) times the mean ``row_width`` of data. Without them: unknown."""
-    if rows is None or rows < 0 or row_width is None:
-        return _measure(size, live=size.heap_bytes, dead_bytes=0, live_rows=0, dead_rows=dead_rows, method="unknown")
-    row_bytes = TUPLE_HEADER_BYTES + row_width
-    return _measure(
-        size,
-        live=rewritten_bytes(rows, row_bytes, size.fillfactor),
-        dead_bytes=round(dead_rows * row_bytes),
-        live_rows=round(rows),
         dead_rows=dead_rows,
-        method="estimate",
-    )
-
-
-def _measure(
-    size: TableSize,
-    *,
-    live: int,
-    dead_bytes: int,
-    live_rows: int,
-    dead_rows: int,
-    method: Method,
-    scanned_percent: float = 0.0,
-) -> Measure:
-    return Measure(
-        name=size.name,
-        total_bytes=size.total_bytes,
-        heap_bytes=size.heap_bytes,
-        index_bytes=size.index_bytes,
-        toast_bytes=size.toast_bytes,
-        live_bytes=min(live, size.heap_bytes),
-        dead_bytes=dead_bytes,
-        wasted_bytes=max(0, size.heap_bytes - live),
-        live_rows=live_rows,
-        dead_rows=dead_rows,
+        free_bytes=int(scan["free_bytes"]),
         method=method,
-        scanned_percent=round(scanned_percent, 1),
+        scanned_percent=round(float(scan["scanned_percent"]), 1),
     )
 
 
-@dataclass(frozen=True)
-class Limits:
-    """When a remedy pays. Bytes and percent of the heap; the rewrite's rate in bytes per second."""
-
-    min_wasted_bytes: int
-    min_wasted_percent: float
-    max_lock_seconds: float
-    rewrite_bytes_per_second: float
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A remedy, why, what it should give back, and for how long it should lock the table."""
-
-    remedy: Remedy
-    reason: str
-    expected_bytes: int = 0
-    lock_seconds: float = 0.0
-
-
-def decide(measure: Measure, limits: Limits, forced: Remedy | None = None) -> Decision:
-    """The mildest remedy that pays, or the ``forced`` one. VACUUM gives nothing back to the file system."""
-    lock_seconds = (measure.live_bytes + measure.index_bytes + measure.toast_bytes) / limits.rewrite_bytes_per_second
-    waste = f"{bytes_text(measure.wasted_bytes)} of {bytes_text(measure.heap_bytes)} is waste"
-    waste += f" ({measure.wasted_percent:.0f} %, {measure.method})"
-    if forced is not None:
-        expected = measure.wasted_bytes if forced == "vacuum_full" else 0
-        return Decision(forced, f"asked for in db_maintenance_remedies; {waste}", expected, _lock(forced, lock_seconds))
-    if measure.method == "unknown":
-        return Decision("nothing", "its waste is unknown: no statistics; ANALYZE it, or allow pgstattuple")
-    if measure.wasted_bytes < limits.min_wasted_bytes:
-        return Decision("nothing", f"{waste}, below the floor of {bytes_text(limits.min_wasted_bytes)}")
-    mild: Remedy = "vacuum" if measure.dead_bytes >= limits.min_wasted_bytes else "nothing"
-    mild_note = "its dead rows become free space inside the file" if mild == "vacuum" else "it has few dead rows"
-    if measure.wasted_percent < limits.min_wasted_percent:
-        return Decision(mild, f"{waste}, below {limits.min_wasted_percent:.0f} %; {mild_note}")
-    if lock_seconds > limits.max_lock_seconds:
-        too_long = f"a rewrite would lock it for about {seconds_text(lock_seconds)}"
-        limit = f"above the limit of {seconds_text(limits.max_lock_seconds)}"
-        return Decision(mild, f"{waste}; {too_long}, {limit}; {mild_note}")
-    reason = f"{waste}; a rewrite locks it for about {seconds_text(lock_seconds)}"
-    return Decision("vacuum_full", reason, measure.wasted_bytes, lock_seconds)
+def from_pgstatindex(
+    name: str, size_bytes: int, scan: Mapping[str, Any], *, rows: int, live_share: float, fillfactor: int = 90
+) -> RelationMeasure:
+    """From a row of pgstatindex. ``live_share`` is how many of the entries belong to rows that are not dead."""
+    density = float(scan["avg_leaf_density"])
+    filled = 0.0 if math.isnan(density) else int(scan["leaf_pages"]) * density / 100  # NaN where there is no leaf
+    inner_share = int(scan["internal_pages"]) / max(1, int(scan["leaf_pages"]))
+    return RelationMeasure(
+        name,
+        "index",
+        size_bytes,
+        min(size_bytes, packed_btree_bytes(filled * live_share, inner_share, fillfactor)),
+        live_rows=rows,
+        free_bytes=(int(scan["empty_pages"]) + int(scan["deleted_pages"])) * PAGE_BYTES,
+        method="pgstatindex",
+        scanned_percent=100.0,
+    )
 
 
-def _lock(remedy: Remedy, lock_seconds: float) -> float:
-    return lock_seconds if remedy == "vacuum_full" else 0.0
+def by_urgency(measures: Iterable[Measure]) -> list[Measure]:
+    """Small hot tables first: by size over activity, so that the activity that has to wait is least (Smith's rule)."""
+    return sorted(measures, key=lambda measure: (_copy_bytes(measure) / (1 + measure.activity), measure.name))
 
 
-def by_urgency(measures: list[Measure]) -> list[Measure]:
-    """Small hot tables first: they lock shortest and are asked most often."""
-    return sorted(measures, key=lambda measure: (measure.live_bytes + measure.index_bytes, measure.name))
+def _copy_bytes(measure: Measure) -> int:
+    return measure.live_bytes + measure.index_bytes + measure.toast_bytes
