@@ -49,7 +49,7 @@ class ActionModule(Operation):
         began = time.monotonic()
         try:
             with database_errors(f"The index {plan.name} on {plan.table} could not be built"):
-                run_concurrently(worker, watcher, plan.statements, plan.name, self.say)
+                run_concurrently(worker, watcher, plan.statements, plan.name, self.console)
         except PitstopError as error:
             removed = remove_invalid(worker, [index.table], [index.name], check=False)
             entry["removed"] = removed

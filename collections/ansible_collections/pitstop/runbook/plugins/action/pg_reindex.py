@@ -7,9 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
+from ansible_collections.pitstop.runbook.plugins.module_utils._safety import GateLimits
 from ansible_collections.pitstop.runbook.plugins.modules.pg_reindex import ARGUMENT_SPEC
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._reindex import Reindex, TableIndexes, read_indexes
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._safety import Gates
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._tables import expand
 
 NOT_SLOW = "the phase did not fail because the database is slow; a rewrite that failed has rolled itself back"
 
@@ -24,16 +27,17 @@ class ActionModule(Operation):
             self.say(f"no index is rebuilt: {note}")
             return result
         with self.database() as worker, self.database() as watcher:
-            tables = [read_indexes(worker, name) for name in asked]
+            tables = [read_indexes(worker, name) for name in expand(worker, asked)]
             result["tables"] = [table.name for table in tables]
             result["statements"] = [statement for table in tables for statement in table.statements]
             if self.check:
                 for statement in result["statements"]:
                     self.say(f"would: {statement}")
             else:
-                reindex = Reindex(worker, watcher, self.say)
+                limits = GateLimits(self.args["max_transaction_seconds"], wait_s=self.args["gate_wait_seconds"])
+                gates = Gates(watcher, self.capabilities(worker), limits, self.say)
                 for table in tables:
-                    self._rebuild(reindex, table, result)
+                    self._rebuild(Reindex(worker, watcher, gates, self.console), table, result)
         return {**result, "changed": bool(result["statements"])}
 
     def _rebuild(self, reindex: Reindex, table: TableIndexes, result: dict[str, Any]) -> None:

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import Console
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database, database_errors
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._watch import Watch
 
@@ -21,7 +22,7 @@ SELECT format('%%I.%%I', n.nspname, c.relname) AS name, c.relname, format('%%I.%
 
 
 def run_concurrently(
-    worker: Database, watcher: Database, statements: Sequence[str], label: str, say: Callable[[str], None]
+    worker: Database, watcher: Database, statements: Sequence[str], label: str, console: Console
 ) -> None:
     """Run CONCURRENTLY statements, one after the other, watched.
 
@@ -29,7 +30,7 @@ def run_concurrently(
     neither reads nor writes meanwhile.
     """
     worker.set_timeouts(lock_ms=0)
-    with Watch(watcher, worker, say, label):
+    with Watch(watcher, worker, console, label):
         for statement in statements:
             worker.execute(statement)
 

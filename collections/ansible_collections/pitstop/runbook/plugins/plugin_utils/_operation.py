@@ -11,6 +11,7 @@ from abc import abstractmethod
 from functools import cached_property
 from typing import Any, ClassVar
 
+from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -23,6 +24,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import R
 from ansible_collections.pitstop.runbook.plugins.module_utils._heroku_plan import plan_facts
 from ansible_collections.pitstop.runbook.plugins.module_utils._redact import redacted, redacted_data
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._capabilities import identity, probe
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import Console, mode
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import with_header
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuClient
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku_data import HerokuDatabase
@@ -30,6 +32,8 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._signals import interruptible
 
 display = Display()
+
+INTERRUPTED = "interrupted: what ran on the server is cancelled. Next: run again; what was done stays done"
 
 
 class Operation(ActionBase):
@@ -54,18 +58,38 @@ class Operation(ActionBase):
         try:
             with interruptible():
                 result = self.operate()
+        except KeyboardInterrupt:
+            self.say(INTERRUPTED, "red")
+            raise
         except PitstopError as error:
             self._record({**error.partial, "failed": True, "error": str(error)}, started_at)
             partial = redacted_data(error.partial)
             # Ansible adds the text of a cause to its own message: as it came, with the secrets in it.
             raise AnsibleActionFail(redacted(str(error)), result={**partial, "failed": True}) from None
+        finally:
+            self.console.close()
         result.setdefault("changed", False)
         self._record({**result, "failed": False, "check_mode": self.check}, started_at)
         return result
 
+    @cached_property
+    def console(self) -> Console:
+        """Where the operation shows what it does, at once, while it goes on."""
+        callback = str(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK"))
+        return Console(
+            lambda: display,
+            f"  {self.variables.get('inventory_hostname', '')} | ",
+            mode(
+                str(self.variable("pitstop_progress") or "auto"),
+                stdout_callback=callback,
+                hosts=len(self.variables.get("ansible_play_hosts", [])),
+            ),
+            silent="json" in callback,
+        )
+
     def say(self, text: str, color: str | None = None) -> None:
-        """Show a line at once, while the operation goes on, without secrets. Off a terminal colours vanish."""
-        display.display(f"  {self.variables.get('inventory_hostname', '')} | {redacted(text)}", color=color)
+        """Show a line that stays, without secrets."""
+        self.console.say(text, color)
 
     def variable(self, name: str) -> Any:
         """The value of a variable of this host, or None."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -18,6 +18,10 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._errors import Pit
 Params = Sequence[Any] | Mapping[str, Any] | None
 
 CONNECT_TIMEOUT_S = 10
+CHECK_CONNECTION_INTERVAL = "2s"
+CHECK_CONNECTION_SQL = (
+    "SELECT set_config(name, %s, false) FROM pg_settings WHERE name = 'client_connection_check_interval'"
+)
 
 
 def _wait(connection: psycopg2.extensions.connection) -> None:
@@ -74,6 +78,7 @@ class Database:
                 next_step=f"try it by hand: psql -h {urlsplit(url).hostname} -p {urlsplit(url).port or 5432}",
             ) from None  # psycopg2's own message may hold the whole connection string
         self.connection.autocommit = True
+        self._notice_a_dead_controller()
 
     def __enter__(self) -> Self:
         return self
@@ -90,6 +95,11 @@ class Database:
     def server_version(self) -> int:
         """As server_version_num: 180001 is 18.1."""
         return int(self.connection.server_version)
+
+    def cancel(self) -> None:
+        """Cancel this session's statement on the server, from any thread."""
+        if not self.connection.closed:
+            self.connection.cancel()
 
     def rows(self, sql: str, params: Params = None) -> list[dict[str, Any]]:
         """All rows of a query."""
@@ -122,6 +132,11 @@ class Database:
         finally:
             if self.connection.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_UNKNOWN:
                 self.execute("ROLLBACK")
+
+    def _notice_a_dead_controller(self) -> None:
+        """Have the server (14 and later) end our statement when our process is gone; by default it never looks."""
+        with suppress(psycopg2.Error):  # a server on a platform that cannot look refuses any value but 0
+            self.execute(CHECK_CONNECTION_SQL, (CHECK_CONNECTION_INTERVAL,))
 
     def quoted(self, identifier: str) -> str:
         """``identifier`` as PostgreSQL's quote_ident writes it: quoted only where it has to be."""

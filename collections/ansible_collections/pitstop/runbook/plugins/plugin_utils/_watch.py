@@ -8,31 +8,44 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from typing import Any, Self
 
 import psycopg2
 
-from ansible_collections.pitstop.runbook.plugins.module_utils._progress import progress_text
+from ansible_collections.pitstop.runbook.plugins.module_utils._progress import Progress
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import Console
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._locks import describe
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
 
-POLL_S = 0.2
-SAY_EVERY_S = 5.0
+POLL_S = 0.1
+SAY_AFTER_S = 1.0
+"""What ends sooner is not worth a line."""
 
+# In 19 pg_stat_progress_cluster is a view over pg_stat_progress_repack.
 VIEWS_SQL = """
-SELECT relname FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace
+SELECT relname, current_setting('block_size')::int AS block_bytes FROM pg_class
+ WHERE relnamespace = 'pg_catalog'::regnamespace
    AND relname IN ('pg_stat_progress_repack', 'pg_stat_progress_cluster', 'pg_stat_progress_vacuum',
                    'pg_stat_progress_create_index', 'pg_stat_progress_analyze')
  ORDER BY relname = 'pg_stat_progress_cluster', relname
 """
 
-BLOCKED_SQL = """
-SELECT count(*) AS sessions,
-       coalesce(max(extract(epoch FROM clock_timestamp() - {since})), 0)::float8 * 1000 AS longest_ms
+# pg_blocking_pids counts those ahead in the queue as well, so whoever waits behind a waiting statement of ours is seen.
+WAITING_SQL = """
+SELECT a.pid, extract(epoch FROM clock_timestamp() - {since})::float8 * 1000 AS waited_ms
   FROM pg_stat_activity a {join}
  WHERE a.wait_event_type = 'Lock' AND %s = ANY (pg_blocking_pids(a.pid))
 """
 WAITSTART_JOIN = "JOIN pg_locks l ON l.pid = a.pid AND NOT l.granted"
+HAS_WAITSTART_SQL = "SELECT FROM pg_attribute WHERE attrelid = 'pg_locks'::regclass AND attname = 'waitstart'"
+
+SESSION_SQL = """
+SELECT pid, application_name, usename, state, query,
+       extract(epoch FROM clock_timestamp() - xact_start)::float8 AS age_s
+  FROM pg_stat_activity WHERE pid = %s
+"""
+
+CANCEL_SQL = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid = %s AND state = 'active'"
 
 
 class Watch:
@@ -43,16 +56,18 @@ class Watch:
     """
 
     def __init__(
-        self, database: Database, watched: Database, say: Callable[[str], None], label: str, max_blocking_ms: int = 0
+        self, database: Database, watched: Database, console: Console, label: str, max_blocking_ms: int = 0
     ) -> None:
         self._database = database
         self._pid = watched.pid
-        self._say = say
+        self._console = console
         self._label = label
         self._max_blocking_ms = max_blocking_ms
-        self._views = [row["relname"] for row in database.rows(VIEWS_SQL)]
-        has_waitstart = database.server_version >= 140000
-        self._blocked_sql = BLOCKED_SQL.format(
+        views = database.rows(VIEWS_SQL)
+        self._views = [view["relname"] for view in views]
+        self._block_bytes = int(views[0]["block_bytes"])
+        has_waitstart = bool(database.rows(HAS_WAITSTART_SQL))
+        self._waiting_sql = WAITING_SQL.format(
             since="l.waitstart" if has_waitstart else "a.query_start", join=WAITSTART_JOIN if has_waitstart else ""
         )
         self._stop = threading.Event()
@@ -67,37 +82,46 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+        self._console.done(self._label)
 
     def _run(self) -> None:
-        began = said = time.monotonic()
-        phase = ""
+        began = time.monotonic()
+        progress = Progress(began, self._block_bytes)
         while not self._stop.wait(POLL_S):
             try:
                 self._look_for_blocked()
-                row = self._progress()
+                row = self._row()
+                blocker = self._blocker(row)
             except psycopg2.Error as error:
-                self._say(f"{self._label}: cannot watch it any more ({str(error).strip().splitlines()[0]}); it goes on")
+                why = str(error).strip().splitlines()[0]
+                self._console.say(f"{self._label}: cannot be watched any more ({why}); its statement goes on", "yellow")
                 return
-            moment = time.monotonic()
-            # What ends within a second is not worth a line.
-            news = row and (row.get("phase") != phase or moment - said >= SAY_EVERY_S)
-            if row and news and moment - began >= 1:
-                self._say(f"{self._label}: {progress_text(row, moment - began)}")
-                said, phase = moment, str(row.get("phase", ""))
+            now = time.monotonic()
+            if row and now - began >= SAY_AFTER_S:
+                self._console.progress(self._label, f"{self._label}: {progress.text(row, now, blocker)}")
 
     def _look_for_blocked(self) -> None:
-        blocked = self._database.row(self._blocked_sql, (self._pid,))
-        self.longest_stall_ms = max(self.longest_stall_ms, blocked["longest_ms"])
-        if self._max_blocking_ms and blocked["longest_ms"] > self._max_blocking_ms and not self.cancelled:
+        waiting = self._database.rows(self._waiting_sql, (self._pid,))
+        # Null for a moment after a wait has begun.
+        longest_ms = max((session["waited_ms"] or 0.0 for session in waiting), default=0.0)
+        self.longest_stall_ms = max(self.longest_stall_ms, longest_ms)
+        if self._max_blocking_ms and longest_ms > self._max_blocking_ms and not self.cancelled:
             self.cancelled = True
-            self._say(
-                f"{self._label}: {blocked['sessions']} session(s) have waited {blocked['longest_ms']:.0f} ms for it,"
-                f" above {self._max_blocking_ms} ms: cancelling it"
+            self._console.say(
+                f"{self._label}: {len(waiting)} session(s) have waited up to {longest_ms:.0f} ms for it,"
+                f" above {self._max_blocking_ms} ms: cancelling it",
+                "yellow",
             )
-            self._database.execute("SELECT pg_cancel_backend(%s)", (self._pid,))
+            self._database.rows(CANCEL_SQL, (self._pid,))
 
-    def _progress(self) -> dict[str, Any] | None:
+    def _row(self) -> dict[str, Any] | None:
         for view in self._views:
             if rows := self._database.rows(f"SELECT * FROM pg_catalog.{view} WHERE pid = %s", (self._pid,)):
-                return {**rows[0], "view": view}
+                return rows[0]
         return None
+
+    def _blocker(self, row: dict[str, Any] | None) -> str | None:
+        if not row or not row.get("current_locker_pid"):
+            return None
+        found = self._database.rows(SESSION_SQL, (row["current_locker_pid"],))
+        return describe(found[0]) if found else None
