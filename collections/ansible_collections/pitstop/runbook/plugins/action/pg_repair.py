@@ -28,15 +28,16 @@ class ActionModule(Operation):
     def operate(self) -> dict[str, Any]:
         self._refuse_unknown_choices()
         policy = self._policy()
-        with Sessions(self.database) as sessions:
-            with sessions.open() as database:
-                common = Common(self.capabilities(database), policy, self.console, self.database_url)
-                choices = self._choices(database)
-            repairs = Repairs(sessions, common, choices)
-            if self.check:
-                repairs.plan()
-            else:
-                repairs.run(self.args["parallel"])
+        url = self.database_url()
+        with self.database() as database:
+            common = Common(self.capabilities(database), policy, self.console, url)
+            choices = self._choices(database)
+            name = database.connection.info.dsn_parameters["application_name"]
+        repairs = Repairs(Sessions(lambda: Database(url, name)), common, choices)
+        if self.check:
+            repairs.plan()
+        else:
+            repairs.run(self.args["parallel"])
         result = {
             "changed": any(repair.changed for repair in repairs.done),
             "tables": [repair.as_dict() for repair in repairs.done],

@@ -17,7 +17,8 @@ Outcome = Literal["planned", "nothing", "done", "postponed", "failed"]
 class Repair:
     """One table. ``remedy`` is what was decided, ``outcome`` what came of it, ``blocker`` what it was postponed for.
 
-    Sizes are of the table with all its files; ``got_back_bytes`` is below 0 where it grew meanwhile.
+    ``waited_for`` has the gates at which it had to wait: ``gate``, ``what`` and ``seconds``. Sizes are of the table
+    with all its files; ``got_back_bytes`` is below 0 where it grew meanwhile.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Repair:
     blocker: str | None = None
     error: str | None = None
     compaction: dict[str, Any] | None = None
+    waited_for: list[dict[str, Any]] = field(default_factory=list)
     changed: bool = False
 
     @classmethod

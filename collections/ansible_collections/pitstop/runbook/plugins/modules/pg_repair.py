@@ -168,6 +168,7 @@ tables:
       blocker:
       error:
       compaction:
+      waited_for: []
       changed: true
 """
 

@@ -93,7 +93,7 @@ class Remedies:
         before = file_number(self._worker, repair.name)
         options = _pg_repack.arguments(repair.name, superuser=common.capabilities.is_superuser)
         name = self._worker.connection.info.dsn_parameters["application_name"]
-        _pg_repack.repack(client, common.url(), name, options, common.stop)
+        _pg_repack.repack(client, common.url, name, options, common.stop)
         if file_number(self._worker, repair.name) == before:
             raise LockNotObtained(1, "pg_repack gave the table up, and says not for whom")
         self._rewritten()

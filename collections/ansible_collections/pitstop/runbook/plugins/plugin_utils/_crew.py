@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 CANCEL_EVERY_S = 0.5
 
@@ -23,15 +23,24 @@ def in_threads[T](
     An interruption of the main thread, or an error of one piece, ends all: no other begins, ``stop`` is set, and what
     runs on the server is cancelled until every thread has seen it. Then it is raised.
     """
+    all_there = threading.Event()
+
+    def piece(item: T) -> None:
+        all_there.wait()
+        if not stop.is_set():
+            work(item)
+
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        futures = [pool.submit(work, item) for item in items]
+        futures: list[Future[None]] = []
         try:
+            # An interruption in the middle of this finds none at work that is not yet known.
+            futures += [pool.submit(piece, item) for item in items]
+            all_there.set()
             for future in futures:
                 future.result()
         except BaseException:
             stop.set()
-            for future in futures:
-                future.cancel()
+            all_there.set()
             while wait(futures, timeout=CANCEL_EVERY_S).not_done:
                 cancel_all()
             raise

@@ -114,6 +114,7 @@ class TableRepair:
             obstacle = gates.wait_before_table(
                 self._row, needed_bytes=needed_bytes, gates=GATES_OF[repair.remedy], stop=self._common.stop
             )
+            repair.waited_for = gates.waited
             if obstacle:
                 self._postpone(repair, f"gate {obstacle.gate}", f"{obstacle.what}; {obstacle.next_step}")
         return repair.outcome == "postponed"

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -62,7 +62,7 @@ class Common:
     capabilities: Capabilities
     policy: Policy
     console: Console
-    url: Callable[[], str]
+    url: str
     rate: RewriteRate = field(default_factory=RewriteRate)
     stop: threading.Event = field(default_factory=threading.Event)
     exclusive: threading.Lock = field(default_factory=threading.Lock)
