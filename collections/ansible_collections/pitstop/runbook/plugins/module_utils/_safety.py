@@ -89,7 +89,7 @@ def recovery(in_recovery: bool) -> list[Obstacle]:
     """A replica takes no changes; a primary that became one while the run went on, neither."""
     if not in_recovery:
         return []
-    what = "the server is in recovery: it is a replica, or has not started up yet"
+    what = "The server is in recovery: it is a replica, or has not started up yet"
     return [Obstacle("recovery", what, False, "use the primary's URL")]
 
 
