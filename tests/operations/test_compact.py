@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any, cast
 
 import psycopg2
@@ -17,6 +16,7 @@ import pytest
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._bloat import Measure, RelationMeasure
 from ansible_collections.pitstop.runbook.plugins.module_utils._compaction import CompactionPolicy, CompactionResult
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._capabilities import probe
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._compact import Compaction, compaction_obstacles
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
 
@@ -128,12 +128,8 @@ def compact(
             policy,
             cast(Any, console or Console()),
             stop or threading.Event(),
-            capabilities(worker),
+            probe(worker, None),
         ).run()
-
-
-def capabilities(database: Database) -> Any:
-    return SimpleNamespace(commands={"tid_range_scan"} if database.server_version >= 140000 else set())
 
 
 def measured(url: str, table: str, expected_bytes: int | None = None) -> Measure:
@@ -264,12 +260,14 @@ def test_others_are_hardly_stopped(every_major_owner_url: str) -> None:
             )
         )
 
-    with clients(url, statements) as stalls:
+    elsewhere = "SELECT 1"
+    with clients(url, lambda _: (elsewhere,), count=1) as bystander, clients(url, statements) as stalls:
         result = compact(url, policy=CompactionPolicy())
     assert sql(url, fixed) == before
     assert result.reached, result
     assert len(stalls) > 20
-    assert max(stalls) < STALL_LIMIT_S
+    # A bystander that asks nothing of the table tells how long the machine itself stood still.
+    assert max(stalls) - max(bystander) < STALL_LIMIT_S
     assert sql(url, "SELECT count(*) FROM child WHERE t NOT IN (SELECT id FROM t)") == [(0,)]
 
 
@@ -284,16 +282,18 @@ def clients(
 
     def work(seed: int) -> None:
         chance = random.Random(seed)  # noqa: S311 - which row, no secret
-        began, done = time.monotonic(), 0
+        done = 0
         try:
-            while not end.is_set():
-                done += 1
-                due = began + done / per_s
-                end.wait(max(0.0, due - time.monotonic()))
-                with session(url, "client") as run:
+            with session(url, "client") as run:
+                began = time.monotonic()
+                while not end.is_set():
+                    done += 1
+                    due = began + done / per_s
+                    end.wait(max(0.0, due - time.monotonic()))
                     for statement in statements(chance):
                         run(statement)
-                late.append(time.monotonic() - due)
+                    run("COMMIT")
+                    late.append(time.monotonic() - due)
         except psycopg2.Error as error:
             failed.append(error)
 
@@ -356,7 +356,7 @@ def test_a_locked_row_makes_ours_give_way(half_empty_url: str) -> None:
     assert "rows stayed locked through 3 tries" in result.stopped
     assert "an editor" in result.stopped
     assert "edited" not in result.stopped
-    assert result.repeated_batches == 3
+    assert result.repeated_batches >= 3
     assert compact(half_empty_url).reached
     assert sql(half_empty_url, "SELECT body FROM t WHERE id = 39999") == [("edited again",)]
 
@@ -436,7 +436,7 @@ def test_a_vacuum_of_others_in_the_middle_does_no_harm(half_empty_url: str) -> N
 def test_too_small_a_measure_ends_at_what_fits(half_empty_url: str) -> None:
     """An estimate that is too low must not make the table grow, or strand rows behind the emptied pages."""
     result = compact(half_empty_url, expected_bytes=copied_bytes(half_empty_url, "t") // 2)
-    assert "need more than was measured" in result.stopped
+    assert result.stopped == "reached what fits: rows need more than was measured"
     sql(half_empty_url, "VACUUM FULL t")
     assert result.size_after_bytes <= 1.12 * size(half_empty_url)
 
@@ -474,7 +474,7 @@ def test_the_plan_touches_nothing(half_empty_url: str) -> None:
     before = sql(half_empty_url, state)
     with Database(half_empty_url, "pitstop:test") as database:
         planned = Compaction.planned_sql(database, measured(half_empty_url, "public.t"))
-    assert planned[0] == planned[2] == "VACUUM (TRUNCATE, INDEX_CLEANUP) public.t"
+    assert planned[0] == planned[2] == "VACUUM (TRUNCATE ON, INDEX_CLEANUP ON) public.t"
     assert planned[1].startswith("UPDATE ONLY public.t SET body = body WHERE ctid >= '(")
     assert sql(half_empty_url, state) == before
 

@@ -8,13 +8,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING
 
 import psycopg2
 import psycopg2.errors
 
 from ansible_collections.pitstop.runbook.plugins.module_utils import _compaction
+from ansible_collections.pitstop.runbook.plugins.module_utils._bloat import Measure
+from ansible_collections.pitstop.runbook.plugins.module_utils._capabilities import Capabilities
 from ansible_collections.pitstop.runbook.plugins.module_utils._compaction import (
     CompactionPolicy,
     CompactionResult,
@@ -37,15 +39,11 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._compact_readings 
     older_snapshot,
     read_table,
 )
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import Console
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._locks import holders
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._pulse import Pulse
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._watch import Watch
-
-if TYPE_CHECKING:
-    from ansible_collections.pitstop.runbook.plugins.module_utils._bloat import Measure
-    from ansible_collections.pitstop.runbook.plugins.module_utils._capabilities import Capabilities
-    from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import Console
 
 SWEEPS_MAX = 10
 """Others may put rows into a chunk that is being emptied; after so many sweeps VACUUM cuts what it can."""
@@ -56,14 +54,18 @@ VACUUM_LOCK_MS = 5000
 
 RETRY_S = (0.02, 0.2)
 WAIT_POLL_S = 0.1
-GROWTH_PAGES = 64
-"""New pages at the end that are no sign of a lack of room: others insert, too."""
+GROWTH_PAGES = 4
+"""New pages at the end (and a hundredth of a chunk) that are no sign yet of a lack of room: others insert, too."""
+
+FULL_TRIES = 3
 
 GOAL_IF_FULL = 1.02
 INDEX_GREW = 1.05
 
-VACUUM_SQL = "VACUUM (TRUNCATE, INDEX_CLEANUP) {table}"
-"""Both are said: a table may have vacuum_truncate off, and VACUUM may leave out the indexes where few rows are dead."""
+VACUUM_SQL = "VACUUM (TRUNCATE ON, INDEX_CLEANUP ON) {table}"
+"""Both have to be said: a table may have vacuum_truncate off; and without ON, VACUUM leaves the indexes out where few
+pages have dead rows, and then cannot cut these pages off.
+"""
 
 
 def compaction_obstacles(database: Database, table_oid: int) -> tuple[str, ...]:
@@ -76,7 +78,20 @@ class _Stopped(Exception):
 
 
 class _Full(_Stopped):
-    """Rows go to new pages at the end: there is no free space nearer the start."""
+    """Rows go to new pages at the end: there is no free space nearer the start. ``goal`` is what they really need."""
+
+    def __init__(self, goal: int) -> None:
+        self.goal = goal
+        super().__init__("no free space nearer the start is left: the rows need more than was measured")
+
+
+@dataclass
+class _Chunk:
+    """The pages from ``lower`` to the end of a table of ``pages``; from ``emptied_to`` on they are empty."""
+
+    lower: int
+    pages: int
+    emptied_to: int
 
 
 class Compaction:
@@ -114,7 +129,7 @@ class Compaction:
         deadlock_ms = int(worker.row("SELECT setting FROM pg_settings WHERE name = 'deadlock_timeout'")["setting"])
         self._lock_ms = max(1, min(policy.lock_ms, deadlock_ms // 2))
         self._began = time.monotonic()
-        self._pages_before = self._pages_of_chunk = self._upper = 0
+        self._pages_before = 0
 
     @staticmethod
     def planned_sql(database: Database, measure: Measure) -> list[str]:
@@ -131,7 +146,7 @@ class Compaction:
         """Compact until the goal, or until the reason in ``stopped``. A lost connection is raised as it comes."""
         self._began = time.monotonic()
         result = self._result
-        self._pages_before = self._upper = self._pages()
+        self._pages_before = self._pages()
         result.size_before_bytes = self._pages_before * self._block_bytes
         result.sql = tuple(self.planned_sql(self._worker, self._measure))
         indexes = index_bytes(self._worker, self._oid)
@@ -139,7 +154,10 @@ class Compaction:
         self._set_isolation("read committed")
         try:
             self._compact()
-            result.stopped = "reached the goal"
+            as_measured = self._goal * self._block_bytes == result.goal_bytes
+            result.stopped = (
+                "reached the goal" if as_measured else "reached what fits: rows need more than was measured"
+            )
         except _Stopped as stopped:
             result.stopped = str(stopped)
         finally:
@@ -148,7 +166,7 @@ class Compaction:
                 self._set_isolation(isolation)
         pages_after = self._pages()
         result.size_after_bytes = pages_after * self._block_bytes
-        result.reached = next_chunk(pages_after, result.goal_bytes // self._block_bytes) is None
+        result.reached = next_chunk(pages_after, self._goal) is None
         after = index_bytes(self._worker, self._oid)
         result.indexes = tuple(name for name, size in after.items() if size > INDEX_GREW * indexes.get(name, size))
         result.seconds = round(time.monotonic() - self._began, 2)
@@ -161,49 +179,52 @@ class Compaction:
             raise _Stopped(why)
         self._wait_for_snapshots()
         self._vacuum()
-        try:
-            self._compact_to_goal()
-        except _Full:
-            # The rows need more than was measured: all pages below are full, and so are the new ones at the end. These
-            # would keep VACUUM from cutting anything off, so they go into what was emptied.
-            self._goal = ceil(GOAL_IF_FULL * (self._upper + self._pages() - self._pages_of_chunk))
-            self._wait_for_snapshots()
-            self._vacuum()
-            self._compact_to_goal()
-            raise
+        for left in reversed(range(FULL_TRIES)):
+            try:
+                return self._compact_to_goal()
+            except _Full as full:
+                if not left:
+                    raise
+                # The new pages at the end would keep VACUUM from cutting anything off: with a goal that allows for
+                # them, their rows go into what was emptied.
+                self._goal = full.goal
+                self._wait_for_snapshots()
+                self._vacuum()
+        return None
 
     def _compact_to_goal(self) -> None:
         while (lower := next_chunk(pages := self._pages(), self._goal)) is not None:
-            self._pages_of_chunk = pages
-            self._empty(lower, pages)
-            self._cut(lower, pages)
+            chunk = _Chunk(lower, pages, emptied_to=pages)
+            self._empty(chunk)
+            self._cut(chunk)
 
-    def _empty(self, lower: int, pages: int) -> None:
-        """Move the rows of the chunk from ``lower`` on; what others put there meanwhile is moved in another sweep."""
+    def _empty(self, chunk: _Chunk) -> None:
+        """Move the rows of a chunk; what others put there meanwhile is moved in another sweep."""
         try:
             for _ in range(SWEEPS_MAX):
-                if not self._sweep(lower, pages):
+                if not self._sweep(chunk):
                     return
         except _Full:
             raise
         except _Stopped:
             # What is empty already need not wait for the next run; whoever is in the way may be in VACUUM's, too.
-            if not self._stop.is_set() and pages - self._upper >= cut_pages(pages):
+            if not self._stop.is_set() and chunk.pages - chunk.emptied_to >= cut_pages(chunk.pages):
                 with suppress(_Stopped):
                     self._vacuum()
             raise
 
-    def _sweep(self, lower: int, pages: int) -> int:
-        moved, self._upper = 0, self._pages()
+    def _sweep(self, chunk: _Chunk) -> int:
+        """Go once through a chunk from its end; returns the number of rows that moved."""
+        moved, upper = 0, self._pages()
         self._worker.set_timeouts(lock_ms=self._lock_ms)
         with Pulse(self._watcher, self._worker) as pulse:
             try:
-                while self._upper > lower:
-                    batch = self._batch(lower, pulse)
-                    moved += batch.moved
-                    self._note(batch)
-                    if batch.heap_bytes // self._block_bytes > pages + GROWTH_PAGES + (pages - lower) // 50:
-                        raise _Full("no free space nearer the start is left: the rows need more than was measured")
+                while upper > chunk.lower:
+                    batch = self._batch(chunk.lower, upper, pulse)
+                    moved, upper = moved + batch.moved, batch.upper
+                    chunk.emptied_to = min(chunk.emptied_to, upper)
+                    self._note(batch, chunk)
+                    self._look_for_growth(batch, chunk)
                     self._pause(self._pace.after(batch, pulse.slowed_ms))
                     self._wait_for_replicas(pulse)
             finally:
@@ -211,7 +232,12 @@ class Compaction:
                 self._result.longest_probe_ms = max(self._result.longest_probe_ms, pulse.longest_probe_ms)
         return moved
 
-    def _batch(self, lower: int, pulse: Pulse) -> Batch:
+    def _look_for_growth(self, batch: Batch, chunk: _Chunk) -> None:
+        grown = batch.heap_bytes // self._block_bytes - chunk.pages
+        if grown > GROWTH_PAGES + (chunk.pages - chunk.lower) // 100:
+            raise _Full(ceil(GOAL_IF_FULL * (chunk.emptied_to + grown)))
+
+    def _batch(self, lower: int, upper: int, pulse: Pulse) -> Batch:
         """One batch; where rows are locked by others it gives way, and tries again with less."""
         for attempt in range(1, self._policy.attempts + 1):
             sql = batch_sql(
@@ -219,7 +245,7 @@ class Compaction:
                 self._oid,
                 self._facts["column_name"],
                 lower=lower,
-                upper=self._upper,
+                upper=upper,
                 pace=self._pace,
                 tid_range_scan=self._tid_range_scan,
             )
@@ -237,15 +263,14 @@ class Compaction:
         blocker = pulse.blocker or "nobody any more"
         raise _Stopped(f"rows stayed locked through {self._policy.attempts} tries; in the way: {blocker}")
 
-    def _note(self, batch: Batch) -> None:
+    def _note(self, batch: Batch, chunk: _Chunk) -> None:
         result = self._result
-        self._upper = batch.upper
         result.batches += 1
         result.moved_rows += batch.moved
         result.written_versions += batch.written
         result.wal_bytes += batch.wal_bytes
         result.longest_batch_ms = max(result.longest_batch_ms, round(batch.milliseconds, 1))
-        whole, done = self._pages_before - self._goal, self._pages_before - batch.upper
+        whole, done = self._pages_before - self._goal, self._pages_before - chunk.emptied_to
         elapsed = time.monotonic() - self._began
         left = elapsed * (whole - done) / done if done else 0
         self._console.progress(
@@ -254,16 +279,16 @@ class Compaction:
             f" {result.moved_rows:,} rows moved, {seconds_text(elapsed)} so far, about {seconds_text(left)} left",
         )
 
-    def _cut(self, lower: int, pages: int) -> None:
+    def _cut(self, chunk: _Chunk) -> None:
         """Have VACUUM cut the emptied tail off; its lock is conditional, so others may be in its way for a while."""
         for _ in range(CUT_TRIES):
             self._wait_for_snapshots()
             self._vacuum()
-            if self._pages() <= lower + (pages - lower) // 20:
+            if self._pages() <= chunk.lower + (chunk.pages - chunk.lower) // 20:
                 return
             self._pause(random.uniform(*RETRY_S))  # noqa: S311 - jitter, no secret
-            self._sweep(lower, pages)
-        if pages - self._pages() < cut_pages(pages):
+            self._sweep(chunk)
+        if chunk.pages - self._pages() < cut_pages(chunk.pages):
             raise _Stopped(
                 "VACUUM did not cut the emptied end off: others used the table at every try, put rows there, or"
                 f" keep old versions that this role cannot see; on the table now: {holders(self._watcher, self._table)}"
