@@ -18,9 +18,12 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._estimate import (
     LINE_POINTER_BYTES,
     PAGE_BYTES,
     PAGE_HEADER_BYTES,
+    VARYING,
+    VARYING_CHUNKS,
     heap_bytes,
     packed_btree_bytes,
 )
+from ansible_collections.pitstop.runbook.plugins.module_utils._units import bytes_text
 
 Kind = Literal["heap", "toast", "index"]
 Method = Literal["pgstattuple", "pgstattuple_approx", "pgstatindex", "estimate", "unknown"]
@@ -60,6 +63,14 @@ class RelationMeasure:
     def wasted_percent(self) -> float:
         """Share of the file that is waste, 0 to 100."""
         return 100 * self.wasted_bytes / self.size_bytes if self.size_bytes else 0.0
+
+    @property
+    def text(self) -> str:
+        """Such as "944.0 KiB, of which 928.0 KiB is waste (98 %, pgstattuple)"."""
+        if self.method == "unknown":
+            return f"{bytes_text(self.size_bytes)}, waste unknown: {self.why_unknown}"
+        waste = f"{bytes_text(self.wasted_bytes)} is waste ({self.wasted_percent:.0f} %, {self.method})"
+        return f"{bytes_text(self.size_bytes)}, of which {waste}"
 
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "wasted_bytes": self.wasted_bytes, "wasted_percent": round(self.wasted_percent, 1)}
@@ -113,6 +124,24 @@ class Measure:
     def method(self) -> Method:
         return self.heap.method
 
+    @property
+    def files(self) -> tuple[RelationMeasure, ...]:
+        """Heap, TOAST heap and indexes."""
+        return (self.heap, *((self.toast,) if self.toast else ()), *self.indexes)
+
+    @property
+    def rests_on_statistics(self) -> bool:
+        """Whether some of it is estimated, or unknown for want of statistics."""
+        return any(file.method in ("estimate", "unknown") for file in self.files)
+
+    @property
+    def possible_waste_bytes(self) -> int:
+        """What could come back, at most: of a heap or TOAST heap that nobody knows, all of it."""
+        return sum(
+            file.size_bytes if file.method == "unknown" and file.kind != "index" else file.wasted_bytes
+            for file in self.files
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """As evidence keeps it: the heap's figures under the table's name, TOAST and indexes beside them."""
         heap = self.heap
@@ -153,12 +182,13 @@ def from_pgstattuple(
     slot = max(0, used - dead_rows * LINE_POINTER_BYTES) / rows - LINE_POINTER_BYTES if rows else 0
     if rows and method == "pgstattuple":
         slot = min(slot, math.ceil(scan["live_bytes"] / rows / ALIGNMENT) * ALIGNMENT)
+    # Rows of one size have an aligned one.
+    left_rows = (VARYING_CHUNKS if kind == "toast" else VARYING) if slot % ALIGNMENT else 0
     return RelationMeasure(
         name,
         kind,
         size_bytes,
-        # A scan tells no rows apart that differ in size, and most tables have such.
-        min(size_bytes, heap_bytes(rows, slot, fillfactor, varies=slot % ALIGNMENT > 0)),
+        min(size_bytes, heap_bytes(rows, slot, fillfactor, left_rows=left_rows)),
         dead_bytes=int(scan["dead_bytes"]),
         live_rows=rows,
         dead_rows=dead_rows,

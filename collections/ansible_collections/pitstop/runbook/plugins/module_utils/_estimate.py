@@ -23,6 +23,10 @@ ROW_MIN_BYTES = 24
 SHORT_VARLENA_BYTES = 127
 """Values up to this size have a header of one byte, and then need no alignment."""
 
+VARYING = 0.5
+"""Rows' room that is left at a page's end where sizes vary."""
+VARYING_CHUNKS = 1.0
+"""The same in TOAST, where values are full chunks and a shorter rest: the full ones find no room sooner."""
 TOAST_CHUNKS_A_PAGE = 4
 
 INDEX_TUPLE_HEADER_BYTES = 8
@@ -104,16 +108,16 @@ def _spread(likely: list[float], chance: float, start: int, column: Column) -> N
         likely[(start + round(column.stored_width)) % ALIGNMENT] += chance
 
 
-def heap_bytes(rows: float, row_size: float, fillfactor: int = 100, *, varies: bool = False) -> int:
+def heap_bytes(rows: float, row_size: float, fillfactor: int = 100, *, left_rows: float = 0) -> int:
     """Size of a heap that holds ``rows`` of ``row_size`` bytes each (see row_bytes) and nothing else.
 
-    Where sizes vary, a page ends with half a row's room on average; else with what is left of the last whole row.
+    ``left_rows`` is how many mean rows' room is left at the end of a page, where their sizes vary: see VARYING.
     """
     if rows <= 0:
         return 0
     slot = max(row_size, ROW_MIN_BYTES) + LINE_POINTER_BYTES
     usable = PAGE_BYTES * fillfactor / 100 - PAGE_HEADER_BYTES
-    fitting = usable / slot - 0.5 if varies else math.floor(usable / slot)
+    fitting = usable / slot - left_rows if left_rows else math.floor(usable / slot)
     return math.ceil(rows / max(1, fitting)) * PAGE_BYTES
 
 

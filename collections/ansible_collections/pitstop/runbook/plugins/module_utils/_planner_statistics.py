@@ -33,9 +33,8 @@ def estimate_heap(table: Row, columns: Sequence[Row]) -> RelationMeasure:
         return RelationMeasure.unknown(name, "heap", size, why, dead_rows)
     stored = [stored_column(column) for column in columns]
     row_size = _estimate.row_bytes(stored)
-    expected = _estimate.heap_bytes(
-        table["rows"], row_size, table["fillfactor"], varies=any(column.varies for column in stored)
-    )
+    left_rows = _estimate.VARYING if any(column.varies for column in stored) else 0
+    expected = _estimate.heap_bytes(table["rows"], row_size, table["fillfactor"], left_rows=left_rows)
     return RelationMeasure(
         name,
         "heap",

@@ -8,16 +8,25 @@ DOCUMENTATION = r"""
 module: pg_bloat
 short_description: Measure how much of each table is waste, in bytes
 description:
-  - Measures with C(pgstattuple) (C(pgstattuple_approx) above 1 GiB) where it is installed and allowed,
-    else estimates from the statistics; the method is in the result.
-  - Changes nothing.
+  - What a table's heap, its TOAST heap and each of its B-tree indexes need, written anew, beside what they have.
+  - Estimates all tables from the planner's statistics to rank them, then measures those that may waste most, with
+    C(pgstattuple) (C(pgstattuple_approx) above 1 GiB) and C(pgstatindex) (up to 256 MiB) where this role may call them.
+  - What can only be estimated is estimated; where the statistics for that are stale, the table gets an
+    C(ANALYZE) first. Where nobody can tell, the method is C(unknown), the reason is given, the waste counts as none.
 author: The Pitstop maintainers (@pitstop)
 options:
   tables:
-    description: The tables, with their schema where they are not on the search path.
+    description:
+      - The tables and materialized views, with their schema where they are not on the search path. A partitioned table
+        stands for its leaves.
+      - Empty for all of the database's.
     type: list
     elements: str
-    required: true
+    default: []
+  measured_tables:
+    description: How many tables to measure, of those that may waste most. The others keep their estimate.
+    type: int
+    default: 20
 extends_documentation_fragment:
   - pitstop.runbook.database
   - pitstop.runbook.heroku
@@ -25,7 +34,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    description: Reads only, so it does the same in check mode.
+    description: Says which tables it would analyze, and measures as they are.
 """
 
 EXAMPLES = r"""
@@ -55,12 +64,35 @@ tables:
       dead_rows: 14000
       method: pgstattuple
       scanned_percent: 100.0
+      free_bytes: 120000
+      why_unknown: ""
+      activity: 20400.0
+      toast: null
+      indexes:
+        - name: public.tenant_folios_pkey
+          kind: index
+          size_bytes: 40960
+          expected_bytes: 16384
+          wasted_bytes: 24576
+          wasted_percent: 60.0
+          method: pgstatindex
+          scanned_percent: 100.0
+statements:
+  description: The statements that were run, or in check mode would be, to renew stale statistics.
+  returned: always
+  type: list
+  elements: str
+  sample: ["ANALYZE (SKIP_LOCKED) public.tenant_folios"]
 """
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._args import DATABASE, Spec
 from ansible_collections.pitstop.runbook.plugins.module_utils._documented import action_only
 
-ARGUMENT_SPEC: Spec = {**DATABASE, "tables": {"type": "list", "elements": "str", "required": True}}
+ARGUMENT_SPEC: Spec = {
+    **DATABASE,
+    "tables": {"type": "list", "elements": "str", "default": []},
+    "measured_tables": {"type": "int", "default": 20},
+}
 
 
 if __name__ == "__main__":
