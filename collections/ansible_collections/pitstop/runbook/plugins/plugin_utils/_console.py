@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import io
+import os
 import shutil
 import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Literal, Protocol
+from contextlib import suppress
+from typing import Literal, Protocol, TextIO
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._redact import redacted
@@ -19,13 +22,25 @@ CHOICES = ("auto", "lines", "none")
 FIRST_AFTER_S = 1.0
 EVERY_S = 5.0
 RENEW_EVERY_S = 0.1
-ERASE = "\x1b[1A\x1b[2K"
-"""One line up, and empty it. Lines are shown whole: without an end they would stay in the main process's buffer."""
+TO_THE_END = "\x1b[K\r"
+"""Empty the rest of the line and go back to its start: who writes next writes over it. The return also flushes."""
 
-# Ansible loads action plugins in its main process first, and forks workers whose stdout is nowhere. Where this module
-# is first imported by a worker after all, lines are shown instead of a renewing one.
-ON_TERMINAL = sys.stdout.isatty()
+
+def _kept(stream: TextIO) -> int | None:
+    """A descriptor of our own of ``stream``; None where it has none, as in a worker of Ansible."""
+    try:
+        return os.dup(stream.fileno())
+    except (OSError, ValueError):
+        return None
+
+
+# Ansible loads action plugins in its main process first, and forks workers whose stdout and stderr are nowhere. Where
+# this module is first imported by a worker after all, lines are shown instead of a renewing one.
+ON_TERMINAL = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 COLUMNS = shutil.get_terminal_size().columns
+STDERR = _kept(sys.stderr)
+if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(line_buffering=True)  # in a pipe, as in CI, lines would come when the task is over
 
 
 class Display(Protocol):
@@ -39,7 +54,8 @@ class Display(Protocol):
 def mode(choice: str, *, stdout_callback: str, hosts: int) -> Mode:
     """How progress is shown. ``choice`` is the variable pitstop_progress.
 
-    A renewing line needs a terminal for itself, so with several hosts there are lines; JSON is not to be disturbed.
+    A renewing line needs a terminal for itself, so with several hosts there are lines, and in AWX, whose runner is at
+    the other end of a terminal and keeps each line. JSON is not to be disturbed.
     """
     if choice not in CHOICES:
         raise PitstopError(
@@ -47,7 +63,8 @@ def mode(choice: str, *, stdout_callback: str, hosts: int) -> Mode:
         )
     if choice == "none" or "json" in stdout_callback:
         return "none"
-    return "renew" if choice == "auto" and ON_TERMINAL and hosts <= 1 else "lines"
+    alone = ON_TERMINAL and hosts <= 1 and stdout_callback != "awx_display"
+    return "renew" if choice == "auto" and alone else "lines"
 
 
 class Console:
@@ -112,13 +129,23 @@ class Console:
             self._shown.clear()
             self._erase()
 
+    def last_words(self, text: str) -> None:
+        """A line when Ansible's main process ends before us, so that it shows nothing of ours any more."""
+        self.close()
+        if STDERR is None:
+            self.say(text)
+        else:
+            with suppress(OSError):
+                os.write(STDERR, f"{self._prefix}{redacted(text)}\n".encode())
+
     def _erase(self) -> None:
         if self._drawn:
-            self._display().display(ERASE, screen_only=True, newline=False)
+            self._display().display(TO_THE_END, screen_only=True, newline=False)
             self._drawn = False
 
     def _draw(self) -> None:
         if self._shown:
             line = f"{self._prefix}{' | '.join(self._shown.values())}"
-            self._display().display(line[: COLUMNS - 1], screen_only=True)
+            shown = "".join(letter if letter.isprintable() else "?" for letter in line[: COLUMNS - 1])
+            self._display().display(f"{shown}{TO_THE_END}", screen_only=True, newline=False)
             self._drawn = True

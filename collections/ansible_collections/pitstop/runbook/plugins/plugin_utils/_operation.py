@@ -7,6 +7,7 @@ has the same keys in check mode as in a real run.
 
 from __future__ import annotations
 
+import shutil
 from abc import abstractmethod
 from functools import cached_property
 from typing import Any, ClassVar
@@ -33,7 +34,7 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._signals import in
 
 display = Display()
 
-INTERRUPTED = "interrupted: what ran on the server is cancelled. Next: run again; what was done stays done"
+NEXT_STEP = "Next: run the same command again: it puts right what is half built, and what was done stays done"
 
 
 class Operation(ActionBase):
@@ -59,7 +60,7 @@ class Operation(ActionBase):
             with interruptible():
                 result = self.operate()
         except KeyboardInterrupt:
-            self.say(INTERRUPTED, "red")
+            self._end_interrupted()
             raise
         except PitstopError as error:
             self._record({**error.partial, "failed": True, "error": str(error)}, started_at)
@@ -71,6 +72,19 @@ class Operation(ActionBase):
         result.setdefault("changed", False)
         self._record({**result, "failed": False, "check_mode": self.check}, started_at)
         return result
+
+    def _end_interrupted(self) -> None:
+        """Say what was cancelled; what a check run keeps in a temporary folder has no one to remove it later."""
+        shown = dict.fromkeys(" ".join(sql.split())[:100] for sql in self.cancelled if not _only_reads(sql))
+        on_server = f"cancelled on the server: {'; '.join(shown)}" if shown else "nothing of ours runs on the server"
+        self.console.last_words(f"interrupted; {on_server}. {NEXT_STEP}")
+        if self.opened_run and self.opened_run.check:
+            shutil.rmtree(self.opened_run.directory, ignore_errors=True)
+
+    @cached_property
+    def cancelled(self) -> list[str]:
+        """The statements of this operation that an interruption cancelled."""
+        return []
 
     @cached_property
     def console(self) -> Console:
@@ -137,7 +151,7 @@ class Operation(ActionBase):
     def database(self) -> Database:
         """A new session on the app's database, named after the run; use it as a context manager."""
         name = self.opened_run.application_name if self.opened_run else "pitstop"
-        return Database(self.database_url(), name)
+        return Database(self.database_url(), name, self.cancelled.append)
 
     def capabilities(self, database: Database) -> Capabilities:
         """What can be done on this server by this role: as the run has it, else read now."""
@@ -175,3 +189,8 @@ class Operation(ActionBase):
         if self.args["evidence"]:
             kept = {key: value for key, value in data.items() if key != "diff"}
             self.current_run.write(self.args["evidence"], redacted_data(kept), started_at)
+
+
+def _only_reads(sql: str) -> bool:
+    """Whether a statement is a question of ours, such as a watching session's."""
+    return sql.lstrip().upper().startswith(("SELECT", "WITH"))

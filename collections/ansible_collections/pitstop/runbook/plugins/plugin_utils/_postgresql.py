@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._errors import Pit
 Params = Sequence[Any] | Mapping[str, Any] | None
 
 CONNECT_TIMEOUT_S = 10
+CANCEL_WITHIN_S = 5.0
 CHECK_CONNECTION_INTERVAL = "2s"
 CHECK_CONNECTION_SQL = (
     "SELECT set_config(name, %s, false) FROM pg_settings WHERE name = 'client_connection_check_interval'"
@@ -37,7 +38,9 @@ def _wait(connection: psycopg2.extensions.connection) -> None:
                 break
             reading = [connection.fileno()] if state == psycopg2.extensions.POLL_READ else []
             writing = [connection.fileno()] if state == psycopg2.extensions.POLL_WRITE else []
-            select.select(reading, writing, [])
+            ready = select.select(reading, writing, [], CANCEL_WITHIN_S if interruption else None)
+            if not any(ready):
+                break  # the network is gone: nobody should have to wait for it
         except KeyboardInterrupt as caught:
             interruption = caught
             connection.cancel()
@@ -59,10 +62,15 @@ def without_password(url: str) -> str:
 
 
 class Database:
-    """A session named ``application_name``. Rows come as dicts. Close it, or use it as a context manager."""
+    """A session named ``application_name``. Rows come as dicts. Close it, or use it as a context manager.
 
-    def __init__(self, url: str, application_name: str) -> None:
+    ``on_cancel`` is told of each statement that an interruption cancelled.
+    """
+
+    def __init__(self, url: str, application_name: str, on_cancel: Callable[[str], None] = lambda _: None) -> None:
         self.shown_url = without_password(url)
+        self._on_cancel = on_cancel
+        self._running = ""
         try:
             self.connection = psycopg2.connect(
                 url,
@@ -70,6 +78,8 @@ class Database:
                 connect_timeout=CONNECT_TIMEOUT_S,
                 cursor_factory=RealDictCursor,
                 keepalives_idle=30,
+                keepalives_interval=10,
+                keepalives_count=3,
             )
         except psycopg2.Error as error:
             raise PitstopError(
@@ -98,13 +108,14 @@ class Database:
 
     def cancel(self) -> None:
         """Cancel this session's statement on the server, from any thread."""
-        if not self.connection.closed:
+        if self._running and not self.connection.closed:
+            self._on_cancel(self._running)
             self.connection.cancel()
 
     def rows(self, sql: str, params: Params = None) -> list[dict[str, Any]]:
         """All rows of a query."""
         with self.connection.cursor() as cursor:
-            cursor.execute(sql, params)
+            self._run(cursor, sql, params)
             return [dict(row) for row in cursor.fetchall()]
 
     def row(self, sql: str, params: Params = None) -> dict[str, Any]:
@@ -114,7 +125,17 @@ class Database:
     def execute(self, sql: str, params: Params = None) -> None:
         """Run a statement that returns no rows."""
         with self.connection.cursor() as cursor:
+            self._run(cursor, sql, params)
+
+    def _run(self, cursor: psycopg2.extensions.cursor, sql: str, params: Params) -> None:
+        self._running = sql
+        try:
             cursor.execute(sql, params)
+        except KeyboardInterrupt:
+            self._on_cancel(sql)
+            raise
+        finally:
+            self._running = ""
 
     def set_timeouts(self, *, lock_ms: int, statement_ms: int = 0) -> None:
         """Milliseconds, 0 for none. Exclusive statements need a short lock_ms, CONCURRENTLY ones 0 (design rule 2)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any, Self
 
 import psycopg2
@@ -30,13 +31,20 @@ SELECT relname, current_setting('block_size')::int AS block_bytes FROM pg_class
  ORDER BY relname = 'pg_stat_progress_cluster', relname
 """
 
-# pg_blocking_pids counts those ahead in the queue as well, so whoever waits behind a waiting statement of ours is seen.
+# pg_blocking_pids counts those ahead in the queue as well, so whoever waits behind a waiting statement of ours is seen;
+# the recursion sees those who wait behind these. pg_locks shows the waits of all roles, unlike pg_stat_activity.
 WAITING_SQL = """
-SELECT a.pid, extract(epoch FROM clock_timestamp() - {since})::float8 * 1000 AS waited_ms
-  FROM pg_stat_activity a {join}
- WHERE a.wait_event_type = 'Lock' AND %s = ANY (pg_blocking_pids(a.pid))
+WITH RECURSIVE waiting AS MATERIALIZED (
+    SELECT l.pid, pg_blocking_pids(l.pid) AS blockers, {waited_ms} AS waited_ms FROM pg_locks l WHERE NOT l.granted
+), behind AS (
+    SELECT pid, waited_ms FROM waiting WHERE %(pid)s = ANY (blockers)
+     UNION SELECT w.pid, w.waited_ms FROM waiting w JOIN behind b ON b.pid = ANY (w.blockers)
+)
+SELECT b.pid, max(b.waited_ms)::float8 AS waited_ms,
+       (SELECT query_start FROM pg_stat_activity WHERE pid = %(pid)s) AS query_start
+  FROM behind b WHERE b.pid <> %(pid)s GROUP BY b.pid
 """
-WAITSTART_JOIN = "JOIN pg_locks l ON l.pid = a.pid AND NOT l.granted"
+WAITED_MS = "extract(epoch FROM clock_timestamp() - l.waitstart) * 1000"
 HAS_WAITSTART_SQL = "SELECT FROM pg_attribute WHERE attrelid = 'pg_locks'::regclass AND attname = 'waitstart'"
 
 SESSION_SQL = """
@@ -45,7 +53,11 @@ SELECT pid, application_name, usename, state, query,
   FROM pg_stat_activity WHERE pid = %s
 """
 
-CANCEL_SQL = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid = %s AND state = 'active'"
+# Not the statement after the one that others were seen waiting for.
+CANCEL_SQL = """
+SELECT pg_cancel_backend(pid) AS cancelled FROM pg_stat_activity
+ WHERE pid = %s AND state = 'active' AND query_start = %s
+"""
 
 
 class Watch:
@@ -63,13 +75,7 @@ class Watch:
         self._console = console
         self._label = label
         self._max_blocking_ms = max_blocking_ms
-        views = database.rows(VIEWS_SQL)
-        self._views = [view["relname"] for view in views]
-        self._block_bytes = int(views[0]["block_bytes"])
-        has_waitstart = bool(database.rows(HAS_WAITSTART_SQL))
-        self._waiting_sql = WAITING_SQL.format(
-            since="l.waitstart" if has_waitstart else "a.query_start", join=WAITSTART_JOIN if has_waitstart else ""
-        )
+        self._first_seen: dict[int, float] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.longest_stall_ms = 0.0
@@ -85,37 +91,49 @@ class Watch:
         self._console.done(self._label)
 
     def _run(self) -> None:
+        try:
+            self._watch()
+        except psycopg2.Error as error:
+            why = (str(error).strip() or "its session is closed").splitlines()[0]
+            self._console.say(f"{self._label}: cannot be watched any more ({why}); its statement goes on", "yellow")
+
+    def _watch(self) -> None:
         began = time.monotonic()
-        progress = Progress(began, self._block_bytes)
+        views = self._database.rows(VIEWS_SQL)
+        progress = Progress(began, int(views[0]["block_bytes"]))
+        has_waitstart = bool(self._database.rows(HAS_WAITSTART_SQL))
+        waiting_sql = WAITING_SQL.format(waited_ms=WAITED_MS if has_waitstart else "NULL::float8")
         while not self._stop.wait(POLL_S):
-            try:
-                self._look_for_blocked()
-                row = self._row()
-                blocker = self._blocker(row)
-            except psycopg2.Error as error:
-                why = str(error).strip().splitlines()[0]
-                self._console.say(f"{self._label}: cannot be watched any more ({why}); its statement goes on", "yellow")
-                return
+            self._look_for_blocked(waiting_sql)
+            row = self._row([view["relname"] for view in views])
+            blocker = self._blocker(row)
             now = time.monotonic()
             if row and now - began >= SAY_AFTER_S:
                 self._console.progress(self._label, f"{self._label}: {progress.text(row, now, blocker)}")
 
-    def _look_for_blocked(self) -> None:
-        waiting = self._database.rows(self._waiting_sql, (self._pid,))
-        # Null for a moment after a wait has begun.
-        longest_ms = max((session["waited_ms"] or 0.0 for session in waiting), default=0.0)
+    def _look_for_blocked(self, waiting_sql: str) -> None:
+        waiting = self._database.rows(waiting_sql, {"pid": self._pid})
+        now = time.monotonic()
+        self._first_seen = {session["pid"]: self._first_seen.get(session["pid"], now) for session in waiting}
+        # 13 does not say since when; later ones not for a moment after a wait has begun.
+        seen_ms = {pid: 1000 * (now - first) for pid, first in self._first_seen.items()}
+        longest_ms = max((session["waited_ms"] or seen_ms[session["pid"]] for session in waiting), default=0.0)
         self.longest_stall_ms = max(self.longest_stall_ms, longest_ms)
         if self._max_blocking_ms and longest_ms > self._max_blocking_ms and not self.cancelled:
-            self.cancelled = True
+            self._cancel(waiting[0]["query_start"], len(waiting), longest_ms)
+
+    def _cancel(self, query_start: object, sessions: int, longest_ms: float) -> None:
+        self.cancelled = True  # before the statement's error reaches whoever asks
+        self.cancelled = bool(self._database.rows(CANCEL_SQL, (self._pid, query_start)))
+        if self.cancelled:
             self._console.say(
-                f"{self._label}: {len(waiting)} session(s) have waited up to {longest_ms:.0f} ms for it,"
-                f" above {self._max_blocking_ms} ms: cancelling it",
+                f"{self._label}: {sessions} session(s) have waited up to {longest_ms:.0f} ms for it,"
+                f" above {self._max_blocking_ms} ms: cancelled it",
                 "yellow",
             )
-            self._database.rows(CANCEL_SQL, (self._pid,))
 
-    def _row(self) -> dict[str, Any] | None:
-        for view in self._views:
+    def _row(self, views: Sequence[str]) -> dict[str, Any] | None:
+        for view in views:
             if rows := self._database.rows(f"SELECT * FROM pg_catalog.{view} WHERE pid = %s", (self._pid,)):
                 return rows[0]
         return None
