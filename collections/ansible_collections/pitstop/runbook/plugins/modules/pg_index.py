@@ -8,9 +8,18 @@ DOCUMENTATION = r"""
 module: pg_index
 short_description: Bring about the declared indexes, built concurrently
 description:
-  - Tells absent, building, invalid, same and differing indexes apart by their definition as PostgreSQL prints it, and
-    converges each with CREATE INDEX CONCURRENTLY and DROP INDEX CONCURRENTLY; a differing one is replaced by a new one.
-  - A build that fails leaves no invalid index behind.
+  - Compares definitions part by part, as PostgreSQL understands them, and converges with CREATE INDEX CONCURRENTLY and
+    DROP INDEX CONCURRENTLY. A differing index serves until its successor is valid; then both swap their names.
+  - Where an index that is not declared has the very definition, it is renamed, which is cheaper than a second one. One
+    that backs a constraint, or is declared as well, stays as it is, and no second one is built.
+  - Where only storage parameters differ, they are set; pages already written keep theirs until REINDEX.
+  - On a partitioned table, the parent's index is made ON ONLY, each partition's CONCURRENTLY, then attached. What an
+    interrupted run has built is used.
+  - An index that backs a constraint, that a foreign key needs, or that is the replica identity, is never dropped.
+  - A build that fails leaves no invalid index behind. When a unique one fails, a few of the keys that occur more than
+    once are shown on the screen, cut at 40 characters; the evidence has columns and counts only.
+  - One that cannot be built now, since somebody else builds on that table or a transaction is too old, is postponed.
+    The others are built, then the operation fails and names the blocker.
 author: The Pitstop maintainers (@pitstop)
 options:
   indexes:
@@ -37,6 +46,10 @@ options:
         description: Whether it is unique.
         type: bool
         default: false
+      nulls_not_distinct:
+        description: Whether a unique one takes NULLs for equal (PostgreSQL 15 and newer).
+        type: bool
+        default: false
       method:
         description: The access method.
         type: str
@@ -56,6 +69,26 @@ options:
         type: str
         choices: [present, absent]
         default: present
+  wait_seconds:
+    description: How long to wait, for each index, until nobody else builds on its table and no transaction is too old.
+    type: float
+    default: 60
+  max_transaction_seconds:
+    description: A transaction that is older is waited for before a build, which would itself wait for it.
+    type: float
+    default: 5
+  lock_timeout_ms:
+    description: How long a rename, and what else locks exclusively for a moment, may wait, since all wait behind it.
+    type: int
+    default: 50
+  lock_attempts:
+    description: How often that is tried.
+    type: int
+    default: 30
+  unused_min_days:
+    description: Indexes without a scan are reported when the statistics are at least so old.
+    type: float
+    default: 7
 extends_documentation_fragment:
   - pitstop.runbook.database
   - pitstop.runbook.heroku
@@ -67,7 +100,7 @@ attributes:
       - Reads and plans, and says the SQL. The definition is tried on an empty temporary table that is rolled back.
   diff_mode:
     support: full
-    description: Shows the statements.
+    description: Shows the definitions.
 """
 
 EXAMPLES = r"""
@@ -82,7 +115,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 indexes:
-  description: State and plan of each index. C(found) is one of absent, building, invalid, valid_same, valid_different.
+  description:
+    - State and plan of each index. C(found) is one of absent, building_by_us, building, invalid, incomplete (a
+      partitioned one that some partition lacks), valid_same, valid_different, same_under_another_name. C(action) is one
+      of none, create, replace, rename, alter, drop. C(outcome) is one of nothing, done, postponed, failed.
   returned: always
   type: list
   elements: dict
@@ -92,10 +128,25 @@ indexes:
       found: absent
       action: create
       reason: absent
+      differences: []
       statements: ["CREATE INDEX CONCURRENTLY …"]
       same_as:
+      definition_before: ""
+      definition_after: CREATE INDEX …
       seconds: 3.1
       changed: true
+      outcome: done
+      blocker: ""
+unused:
+  description: Indexes of these tables without a scan; nothing is dropped unless it is declared absent.
+  returned: always
+  type: list
+  elements: dict
+redundant:
+  description: Indexes of these tables that another one serves as well; nothing is dropped unless it is declared absent.
+  returned: always
+  type: list
+  elements: dict
 """
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._args import DATABASE, Spec
@@ -112,6 +163,7 @@ ARGUMENT_SPEC: Spec = {
             "table": {"type": "str", "required": True},
             "columns": {"type": "list", "elements": "str"},
             "unique": {"type": "bool", "default": False},
+            "nulls_not_distinct": {"type": "bool", "default": False},
             "method": {"type": "str", "default": "btree"},
             "include": {"type": "list", "elements": "str"},
             "where": {"type": "str"},
@@ -119,6 +171,11 @@ ARGUMENT_SPEC: Spec = {
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
     },
+    "wait_seconds": {"type": "float", "default": 60},
+    "max_transaction_seconds": {"type": "float", "default": 5},
+    "lock_timeout_ms": {"type": "int", "default": 50},
+    "lock_attempts": {"type": "int", "default": 30},
+    "unused_min_days": {"type": "float", "default": 7},
 }
 
 

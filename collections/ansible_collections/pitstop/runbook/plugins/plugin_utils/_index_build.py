@@ -1,24 +1,42 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Building indexes concurrently, and leaving no half-built one behind."""
+"""Carrying out the steps to an index, and leaving no half-built one behind."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
+from ansible_collections.pitstop.runbook.plugins.module_utils._index_names import (
+    is_leftover_of,
+    is_partition_index_name,
+    new_name,
+)
+from ansible_collections.pitstop.runbook.plugins.module_utils._index_state import Builder, PresentIndex, Step, Table
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import Console
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._index_catalogue import read_indexed_table
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._locks import Patience, exclusively
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database, database_errors
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._watch import Watch
 
-INVALID_SQL = r"""
-SELECT format('%%I.%%I', n.nspname, c.relname) AS name, c.relname, format('%%I.%%I', n.nspname, t.relname) AS "table"
-  FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
-  JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE NOT i.indisvalid AND c.relkind = 'i'
-   AND t.oid = ANY (SELECT to_regclass(x)::oid FROM unnest(%s::text[]) AS x)
-   AND (c.relname = ANY (%s::text[]) OR c.relname ~ '_cc(new|old)[0-9]*$' OR c.relname ~ '_pitstop_new$')
-   AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.relid = t.oid)
-"""
+POLL_S = 0.5
+
+
+@dataclass(frozen=True)
+class Manners:
+    """How steps behave towards others: an exclusive one has ``attempts``, each of ``lock_ms``."""
+
+    lock_ms: int
+    attempts: int
+
+
+def carry_out(worker: Database, watcher: Database, step: Step, label: str, console: Console, manners: Manners) -> None:
+    """Do one step. Raises LockNotObtained and psycopg2.Error."""
+    if step.exclusive:
+        patience = Patience(manners.attempts, console.say)
+        exclusively(worker, step.sql, step.table, patience, lock_ms=manners.lock_ms)
+    else:
+        run_concurrently(worker, watcher, [step.sql], label, console)
 
 
 def run_concurrently(
@@ -35,15 +53,53 @@ def run_concurrently(
             worker.execute(statement)
 
 
-def remove_invalid(database: Database, tables: Sequence[str], names: Sequence[str], *, check: bool) -> list[str]:
-    """Drop what failed builds left on ``tables``: invalid indexes called ``names``, and PostgreSQL's own leftovers.
+def wait_for_builders(database: Database, table: str, console: Console, wait_s: float) -> Builder | None:
+    """Wait until nobody builds an index on the table; who still does after ``wait_s``. One can build at a time."""
+    deadline = time.monotonic() + wait_s
+    said = False
+    while builder := _builder(database, table):
+        if time.monotonic() >= deadline:
+            return builder
+        if not said:
+            console.say(f"{table}: waits up to {wait_s:g} s for {builder.who}")
+            said = True
+        time.sleep(POLL_S)
+    return None
 
-    An index that somebody is building just now is not touched. Returns the names, which check mode only finds.
+
+def remove_invalid(database: Database, tables: Sequence[str], names: Sequence[str], *, check: bool) -> list[str]:
+    """Drop what failed builds left on ``tables`` and their partitions; the names, which check mode only finds.
+
+    That is: invalid indexes of the declared ``names`` (of their successors and their partitions' as well), and what
+    PostgreSQL itself leaves of a REINDEX CONCURRENTLY of an index of that table. Where somebody builds an index just
+    now, nothing is touched; a partitioned index that is not complete is completed by the next run.
     """
-    found: list[dict[str, Any]] = database.rows(INVALID_SQL, (list(tables), list(names)))
+    found = [
+        f"{member.schema}.{database.quoted(index.name)}"
+        for name in tables
+        for member in read_indexed_table(database, name).family()
+        if not member.builder and not member.partitioned
+        for index in member.indexes
+        if not index.valid and not index.bound and _is_ours(index, member, names)
+    ]
     if not check:
         database.set_timeouts(lock_ms=0)
-        for index in found:
-            with database_errors(f"The half-built index {index['name']} cannot be dropped"):
-                database.execute(f"DROP INDEX CONCURRENTLY {index['name']}")
-    return [str(index["name"]) for index in found]
+        for index_name in found:
+            with database_errors(f"The half-built index {index_name} cannot be dropped"):
+                database.execute(f"DROP INDEX CONCURRENTLY {index_name}")
+    return found
+
+
+def _is_ours(index: PresentIndex, table: Table, names: Sequence[str]) -> bool:
+    # After a rebuild that failed late the index itself may be gone, and its name be known from the declaration only.
+    rebuilt = [*names, *(other.name for other in table.indexes if other is not index)]
+    return (
+        index.name in names
+        or any(index.name == new_name(name) for name in names)
+        or any(is_partition_index_name(index.name, table.relname, name) for name in names)
+        or any(is_leftover_of(index.name, name) for name in rebuilt)
+    )
+
+
+def _builder(database: Database, table: str) -> Builder | None:
+    return next((one.builder for one in read_indexed_table(database, table).family() if one.builder), None)
