@@ -45,6 +45,9 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._pulse import Pulse
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._watch import Watch
 
+BATCH_FACTOR_MAX = 5
+"""A batch that takes this many times its target, because the server stands still, is given up for a smaller one."""
+
 SWEEPS_MAX = 10
 """Others may put rows into a chunk that is being emptied; after so many sweeps VACUUM cuts what it can."""
 
@@ -216,7 +219,9 @@ class Compaction:
     def _sweep(self, chunk: _Chunk) -> int:
         """Go once through a chunk from its end; returns the number of rows that moved."""
         moved, upper = 0, self._pages()
-        self._worker.set_timeouts(lock_ms=self._lock_ms)
+        self._worker.set_timeouts(
+            lock_ms=self._lock_ms, statement_ms=round(BATCH_FACTOR_MAX * self._policy.target_batch_ms)
+        )
         with Pulse(self._watcher, self._worker) as pulse:
             try:
                 while upper > chunk.lower:
@@ -251,7 +256,11 @@ class Compaction:
             )
             try:
                 return Batch.from_row(self._worker.row(sql))
-            except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected):
+            except (
+                psycopg2.errors.LockNotAvailable,
+                psycopg2.errors.DeadlockDetected,
+                psycopg2.errors.QueryCanceled,
+            ):
                 self._result.repeated_batches += 1
                 self._pace.after_refusal()
                 self._pause(attempt * random.uniform(*RETRY_S))  # noqa: S311 - jitter, no secret
@@ -260,7 +269,7 @@ class Compaction:
                     raise
                 # Not the detail: it has the row's values.
                 raise _Stopped(f"the server refused to write rows anew: {error.diag.message_primary}") from error
-        blocker = pulse.blocker or "nobody any more"
+        blocker = pulse.blocker or "nobody who was seen; the server is too slow, or somebody cancelled each of them"
         raise _Stopped(f"rows stayed locked through {self._policy.attempts} tries; in the way: {blocker}")
 
     def _note(self, batch: Batch, chunk: _Chunk) -> None:
