@@ -192,3 +192,22 @@ def test_an_unknown_table_is_refused_with_the_nearest_name(
     """A typo must not cost a run: the error says what was meant."""
     message = operation_error("pg_bloat", {"tables": ["invoice"], "database_url": bloated_url})
     assert "did you mean invoices?" in message or "did you mean public.invoices?" in message
+
+
+def test_what_a_dropped_column_left_in_the_rows_is_waste(database_url: str, postgres_url: str) -> None:
+    """The rows keep its values until they are written anew: pgstattuple counts them as live, and the waste stays."""
+    there = urlsplit(postgres_url)._replace(path=urlsplit(database_url).path).geturl()
+    sql(
+        there,
+        "CREATE EXTENSION pgstattuple",
+        "CREATE TABLE t (a int, old text)",
+        "INSERT INTO t SELECT i, repeat('x', 200) FROM generate_series(1, 9000) i",
+        "ALTER TABLE t DROP COLUMN old",
+        "VACUUM ANALYZE t",
+    )
+    with session(there) as database:
+        before = measured(database, "t").heap
+        sql(there, "VACUUM FULL t")
+        after = measured(database, "t").heap
+    assert before.method == "pgstattuple"
+    assert abs(before.wasted_bytes - (before.size_bytes - after.size_bytes)) <= 2 * 8192

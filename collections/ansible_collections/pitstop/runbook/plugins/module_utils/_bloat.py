@@ -173,17 +173,20 @@ def from_pgstattuple(
     """From a row of pgstattuple or pgstattuple_approx, their columns named alike (see the wire's SQL).
 
     What the rows need is told from both sides. The pages hold header, rows, their padding, line pointers and free
-    space, so all but the free and dead bytes is an upper bound: dead rows leave line pointers behind. From the mean
-    row, which only an exact scan knows, it is the mean padded, and a line pointer. The smaller one counts.
+    space, so all but the free and dead bytes is an upper bound: old line pointers stay behind. From the mean row, which
+    only an exact scan knows, it is the mean, padded, and a line pointer. The smaller one counts.
     """
-    rows, dead_rows = int(scan["live_rows"]), int(scan["dead_rows"])
+    rows, dead_rows, live_bytes = int(scan["live_rows"]), int(scan["dead_rows"]), int(scan["live_bytes"])
     pages = size_bytes // PAGE_BYTES
     used = size_bytes - pages * PAGE_HEADER_BYTES - int(scan["free_bytes"]) - int(scan["dead_bytes"])
     slot = max(0, used - dead_rows * LINE_POINTER_BYTES) / rows - LINE_POINTER_BYTES if rows else 0
+    left_rows = VARYING_CHUNKS if kind == "toast" else VARYING
     if rows and method == "pgstattuple":
-        slot = min(slot, math.ceil(scan["live_bytes"] / rows / ALIGNMENT) * ALIGNMENT)
-    # Rows of one size have an aligned one.
-    left_rows = (VARYING_CHUNKS if kind == "toast" else VARYING) if slot % ALIGNMENT else 0
+        of_one_size = live_bytes % rows == 0
+        padded = (
+            math.ceil(live_bytes / rows / ALIGNMENT) * ALIGNMENT if of_one_size else live_bytes / rows + ALIGNMENT - 1
+        )
+        slot, left_rows = min(slot, padded), 0 if of_one_size else left_rows
     return RelationMeasure(
         name,
         kind,

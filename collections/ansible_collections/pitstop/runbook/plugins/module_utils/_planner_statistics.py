@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.pitstop.runbook.plugins.module_utils import _estimate
@@ -45,6 +46,17 @@ def estimate_heap(table: Row, columns: Sequence[Row]) -> RelationMeasure:
         dead_rows=dead_rows,
         method="estimate",
     )
+
+
+def without_dropped_columns(measured: RelationMeasure, table: Row, columns: Sequence[Row]) -> RelationMeasure:
+    """A measured heap whose rows still hold what was in dropped columns; written anew they will not.
+
+    So where the widths of the other columns are known, they tell what as many rows need.
+    """
+    estimated = estimate_heap({**table, "rows": measured.live_rows}, columns)
+    if estimated.method == "unknown":
+        return measured
+    return replace(measured, expected_bytes=min(measured.expected_bytes, estimated.expected_bytes))
 
 
 def estimate_toast(toast: Row) -> RelationMeasure:

@@ -190,7 +190,10 @@ class _Scan:
     def measure(self) -> Measure:
         found = self._catalogue
         heap = self._heap(found.table, "heap", found.table["fillfactor"])
-        heap = heap or statistics.estimate_heap(found.table, found.columns)
+        if heap is None:
+            heap = statistics.estimate_heap(found.table, found.columns)
+        elif any(column["absent"] for column in found.columns):
+            heap = statistics.without_dropped_columns(heap, found.table, found.columns)
         toast = None
         if found.toast:
             toast = self._heap(found.toast, "toast") or statistics.estimate_toast(found.toast)
