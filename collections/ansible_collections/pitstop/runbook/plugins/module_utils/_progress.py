@@ -6,6 +6,7 @@ Columns differ between the views and between majors, so those that are there are
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,11 +25,15 @@ class Counter:
     done: str
     total: str
     unit: str
+    phases: str
+    """Pattern of the phases that it belongs to: the others show what an earlier one left in its columns."""
 
     def share(self, row: Mapping[str, Any]) -> float | None:
         """0 to 1, or None where the view has no such columns or the phase does not count."""
         total = row.get(self.total)
-        return min(1.0, (row.get(self.done) or 0) / total) if total else None
+        if not total or not re.search(self.phases, str(row.get("phase"))):
+            return None
+        return min(1.0, (row.get(self.done) or 0) / total)
 
     def text(self, row: Mapping[str, Any], share: float, block_bytes: int) -> str:
         total = row[self.total]
@@ -37,11 +42,13 @@ class Counter:
 
 
 COUNTERS = (
-    Counter("lockers_done", "lockers_total", "transactions waited for"),
-    Counter("blocks_done", "blocks_total", "pages"),
-    Counter("tuples_done", "tuples_total", "rows"),
-    Counter("heap_blks_scanned", "heap_blks_total", "pages"),
-    Counter("sample_blks_scanned", "sample_blks_total", "pages"),
+    Counter("lockers_done", "lockers_total", "transactions waited for", "^waiting"),
+    Counter("tuples_done", "tuples_total", "rows", "loading tuples"),
+    Counter("blocks_done", "blocks_total", "pages", "scanning|^building index$"),
+    Counter("heap_blks_vacuumed", "heap_blks_total", "pages", "^vacuuming heap"),
+    Counter("heap_blks_scanned", "heap_blks_total", "pages", "scanning heap"),
+    Counter("indexes_processed", "indexes_total", "indexes", "indexes$"),
+    Counter("sample_blks_scanned", "sample_blks_total", "pages", "sample rows"),
 )
 """The first that counts is taken."""
 
@@ -66,11 +73,11 @@ class Progress:
         if phase != self._phase or share < self._share_at_begin:
             self._phase, self._phase_began_s, self._share_at_begin = phase, now_s, share
         parts = [phase]
+        if blocker:
+            parts.append(f"waits for {blocker}")
         if counter:
             parts.append(counter.text(row, share, self._block_bytes))
         parts += self._counts(row)
-        if blocker:
-            parts.append(f"waits for {blocker}")
         parts.append(f"{seconds_text(now_s - self._began_s)} so far")
         if (left := self._left_s(share, now_s)) is not None:
             parts.append(f"about {seconds_text(left)} left of this phase")

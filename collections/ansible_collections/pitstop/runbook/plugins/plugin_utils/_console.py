@@ -112,7 +112,6 @@ class Console:
                 self.say(text)
                 return
             self._shown[key] = redacted(text)
-            self._erase()
             self._draw()
 
     def done(self, key: str) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._progress import Progress
 from ansible_collections.pitstop.runbook.plugins.plugin_utils import _console
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import ERASE, Console, Mode, mode
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import TO_THE_END, Console, Mode, mode
 
 REWRITE = {"phase": "seq scanning heap", "heap_blks_total": 12_800, "heap_blks_scanned": 0}
 
@@ -102,8 +102,24 @@ def test_a_terminal_sees_one_line_that_renews_itself() -> None:
     console.progress("t", "20 %")
     console.say("t: done")
     console.done("t")
-    assert screen.shown == ["app | 10 %", ERASE, "app | 20 %", ERASE, "app | t: done", "app | 20 %", ERASE]
+    ten, twenty = f"app | 10 %{TO_THE_END}", f"app | 20 %{TO_THE_END}"
+    assert screen.shown == [ten, twenty, TO_THE_END, "app | t: done", twenty, TO_THE_END]
     assert screen.logged == ["app | t: done"]
+
+
+def test_what_a_renewing_line_shows_cannot_move_the_cursor() -> None:
+    """A table may be called anything: its name must not redraw the screen."""
+    console, screen, _ = _console_of("renew")
+    console.progress("t", "\x1b[2Jpaid\r\n")
+    assert screen.shown == [f"app | ?[2Jpaid??{TO_THE_END}"]
+
+
+def test_a_phase_is_not_counted_by_what_an_earlier_one_left() -> None:
+    """A rewrite that builds its last index for minutes would say 100 % all the time."""
+    row = {**REWRITE, "heap_blks_scanned": 12_800, "phase": "rebuilding index", "index_rebuild_count": 1}
+    assert Progress(0.0).text(row, 4.0) == "rebuilding index, 1 indexes rebuilt, 4.0 s so far"
+    vacuum = {"heap_blks_total": 100, "heap_blks_scanned": 100, "heap_blks_vacuumed": 25, "phase": "vacuuming heap"}
+    assert "25 %" in Progress(0.0).text(vacuum, 4.0)
 
 
 def test_a_log_gets_a_line_every_so_often() -> None:
@@ -129,6 +145,12 @@ def test_several_hosts_do_not_share_a_renewing_line(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(_console, "ON_TERMINAL", True)
     assert mode("auto", stdout_callback="default", hosts=1) == "renew"
     assert mode("auto", stdout_callback="default", hosts=2) == "lines"
+
+
+def test_awx_gets_lines_though_its_runner_is_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWX keeps what it is sent: a thousand renewals of a line would be its log."""
+    monkeypatch.setattr(_console, "ON_TERMINAL", True)
+    assert mode("auto", stdout_callback="awx_display", hosts=1) == "lines"
 
 
 def test_an_unknown_choice_is_refused_with_the_known_ones() -> None:
