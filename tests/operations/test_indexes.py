@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import R
 
 from .conftest import RunOperation
 from .database_helpers import sql
+from .postgres_server import Programs, running_server
 
 INDEX = {"name": "idx_list", "table": "invoices", "columns": ["tenant_id", "created_at DESC"]}
 
@@ -331,3 +333,37 @@ def _until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.05)
+
+
+@pytest.fixture
+def hypopg_url() -> Iterator[str]:
+    """URL of a server of Debian that has HypoPG."""
+    debian = Path("/usr/lib/postgresql/15/bin")
+    if not list(debian.parent.glob("lib/hypopg.so")):
+        pytest.skip("HypoPG is not here: apt-get install postgresql-15 postgresql-15-hypopg")
+    with running_server(Programs(debian)) as url:
+        sql(url, "CREATE EXTENSION hypopg")
+        yield url
+
+
+def test_the_planner_is_asked_before_a_build(run_operation: RunOperation, hypopg_url: str) -> None:
+    """An hour of building an index that no statement will use can be spared."""
+    sql(hypopg_url, "CREATE TABLE invoices (id int, note text)")
+    sql(hypopg_url, "INSERT INTO invoices SELECT i, 'n' || i FROM generate_series(1, 20000) i", "ANALYZE invoices")
+    statements = [
+        {"name": "by note", "sql": "SELECT * FROM invoices WHERE note = %s", "params": ["n7"]},
+        {"name": "all", "sql": "SELECT * FROM invoices"},
+    ]
+    index = {"name": "idx_note", "table": "invoices", "columns": ["note"]}
+    options = {"indexes": [index], "statements": statements, "database_url": hypopg_url}
+    (entry,) = run_operation("pg_index", options, check=True).result["indexes"]
+    assert [(one["statement"], one["uses"]) for one in entry["what_if"]] == [("by note", True), ("all", False)]
+    assert entry["what_if"][0]["cost_after"] < entry["what_if"][0]["cost_before"]
+    assert sql(hypopg_url, "SELECT to_regclass('idx_note')") == [(None,)]
+
+
+def test_without_hypopg_nothing_is_imagined(run_operation: RunOperation, bloated_url: str) -> None:
+    """Most servers do not have it, and must not be asked to."""
+    statements = [{"name": "all", "sql": "SELECT * FROM invoices"}]
+    (entry,) = _converge(run_operation, bloated_url, INDEX, statements=statements)
+    assert entry["what_if"] == []

@@ -27,6 +27,7 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._index_catalogue i
 )
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._index_duplicates import find_duplicates
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._index_usage import redundant, unused
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._index_whatif import what_if
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._locks import LockNotObtained
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._safety import Gates
@@ -76,12 +77,23 @@ class ActionModule(Operation):
         entry = _entry(plan)
         self._entries.append(entry)
         self.say(f"{plan.name} on {plan.table}: {plan.action}, because: {plan.reason}")
+        if plan.action in ("create", "replace") and not table.partitioned:
+            self._imagine(index, table, entry)
         if self.check:
             for statement in plan.statements:
                 self.say(f"would: {statement}")
             entry["changed"] = bool(plan.steps)
         elif plan.steps:
             self._build(index, plan, entry)
+
+    def _imagine(self, index: DeclaredIndex, table: Table, entry: dict[str, Any]) -> None:
+        """Ask HypoPG, which may be there, whether the named statements would use the index."""
+        create = index.create(self._worker.quoted, table=table.name, how="")
+        entry["what_if"] = what_if(self._worker, create, self.args["statements"])
+        for answer in entry["what_if"]:
+            uses = "would use it" if answer["uses"] else "would not use it"
+            costs = f"estimated cost {answer['cost_before']} -> {answer['cost_after']}"
+            self.say(f"{index.name}: {answer['statement']} {uses}, {costs}")
 
     def _wait(self, table: Table) -> str | None:
         """Who or what is in the way, after the patience is over."""
@@ -179,6 +191,7 @@ def _entry(plan: IndexPlan, outcome: str = "nothing", blocker: str = "") -> dict
         "changed": False,
         "outcome": outcome,
         "blocker": blocker,
+        "what_if": [],
     }
 
 

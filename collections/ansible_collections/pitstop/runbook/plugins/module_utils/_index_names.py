@@ -38,7 +38,7 @@ def partition_index_name(partition: str, name: str, definition: str) -> str:
 def is_partition_index_name(candidate: str, partition: str, name: str) -> bool:
     """Whether ``candidate`` is such a name, for whichever definition."""
     found = _FINGERPRINT.search(candidate)
-    return bool(found) and candidate[: found.start()] == _partition_stem(partition, name)
+    return found is not None and candidate[: found.start()] == _partition_stem(partition, name)
 
 
 def is_leftover_of(candidate: str, name: str) -> bool:

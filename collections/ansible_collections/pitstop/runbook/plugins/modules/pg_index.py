@@ -69,6 +69,13 @@ options:
         type: str
         choices: [present, absent]
         default: present
+  statements:
+    description:
+      - Named statements with their parameters, as M(pitstop.runbook.pg_plans) takes them. Where the extension HypoPG is
+        installed, the planner is asked before a build whether each would use the index. Nothing depends on the answer.
+    type: list
+    elements: dict
+    default: []
   wait_seconds:
     description: How long to wait, for each index, until nobody else builds on its table and no transaction is too old.
     type: float
@@ -137,6 +144,7 @@ indexes:
       changed: true
       outcome: done
       blocker: ""
+      what_if: [{statement: customer search, uses: true, cost_before: 5210.0, cost_after: 8.4}]
 unused:
   description: Indexes of these tables without a scan; nothing is dropped unless it is declared absent.
   returned: always
@@ -171,6 +179,7 @@ ARGUMENT_SPEC: Spec = {
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
     },
+    "statements": {"type": "list", "elements": "dict", "default": []},
     "wait_seconds": {"type": "float", "default": 60},
     "max_transaction_seconds": {"type": "float", "default": 5},
     "lock_timeout_ms": {"type": "int", "default": 50},
