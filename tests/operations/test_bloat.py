@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._bloat import Measure
+from ansible_collections.pitstop.runbook.plugins.plugin_utils import _bloat_readings
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._bloat_readings import estimate_table, measure_table
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._capabilities import probe
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
@@ -211,3 +212,18 @@ def test_what_a_dropped_column_left_in_the_rows_is_waste(database_url: str, post
         after = measured(database, "t").heap
     assert before.method == "pgstattuple"
     assert abs(before.wasted_bytes - (before.size_bytes - after.size_bytes)) <= 2 * 8192
+
+
+def test_large_files_are_not_read_whole_on_each_major(
+    every_major_owner_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading hundreds of gigabytes in a maintenance window would cost more than the waste: pages are skipped."""
+    sql(every_major_owner_url, *SHAPES, "DELETE FROM narrow WHERE id % 2 = 0", "VACUUM ANALYZE narrow")
+    monkeypatch.setattr(_bloat_readings, "EXACT_MAX_BYTES", 0)
+    monkeypatch.setattr(_bloat_readings, "INDEX_MAX_BYTES", 0)
+    with session(every_major_owner_url) as database:
+        measure = measured(database, "narrow")
+    assert (measure.heap.method, measure.indexes[0].method) == ("pgstattuple_approx", "estimate")
+    assert measure.heap.scanned_percent < 100
+    assert 42 < measure.heap.wasted_percent < 55
+    assert 45 < measure.indexes[0].wasted_percent < 55
