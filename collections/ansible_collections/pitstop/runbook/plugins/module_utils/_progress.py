@@ -33,7 +33,7 @@ class Counter:
         total = row.get(self.total)
         if not total or not re.search(self.phases, str(row.get("phase"))):
             return None
-        return min(1.0, (row.get(self.done) or 0) / total)
+        return float(min(1.0, (row.get(self.done) or 0) / total))
 
     def text(self, row: Mapping[str, Any], share: float, block_bytes: int) -> str:
         total = row[self.total]
