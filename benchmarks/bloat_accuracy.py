@@ -202,7 +202,7 @@ def report(by_major: Mapping[str, list[File]], methods: Mapping[str, Method], ve
 
 
 def _summary(files: list[File], methods: list[str]) -> Iterator[str]:
-    yield "| method | files judged | mean error | worst error | says waste where there is none (over 10 %) |"
+    yield "| method | files judged | mean error | worst error | promised over 10 % too much |"
     yield "| --- | ---: | ---: | ---: | ---: |"
     for method in methods:
         errors = [error for file in files if (error := file.error(method)) is not None]
