@@ -101,6 +101,7 @@ def _converge(run_operation: RunOperation, url: str, *indexes: dict[str, Any], *
     """Bring the indexes about; a second run must change nothing."""
     args = {"indexes": list(indexes), "database_url": url, **options}
     planned = run_operation("pg_index", args, check=True)
+    assert not planned.failed, planned.message
     done = run_operation("pg_index", args)
     assert not done.failed, done.message
     entries: list[dict[str, Any]] = done.result["indexes"]
@@ -367,3 +368,17 @@ def test_without_hypopg_nothing_is_imagined(run_operation: RunOperation, bloated
     statements = [{"name": "all", "sql": "SELECT * FROM invoices"}]
     (entry,) = _converge(run_operation, bloated_url, INDEX, statements=statements)
     assert entry["what_if"] == []
+
+
+def test_the_rescue_leaves_only_what_the_next_run_completes(run_operation: RunOperation, bloated_url: str) -> None:
+    """A rescue that fails for a misspelt table leaves the half-built index of another one in production."""
+    sql(bloated_url, *TREE, "CREATE INDEX idx_events ON ONLY events (region, at DESC)")
+    with pytest.raises(psycopg2.Error):
+        sql(bloated_url, "CREATE UNIQUE INDEX CONCURRENTLY idx_list ON invoices (tenant_id)")
+    options = {"tables": ["invoices", "events", "nowhere"], "names": ["idx_list", "idx_events"]}
+    for check in (True, False):
+        result = run_operation("pg_index_cleanup", {**options, "database_url": bloated_url}, check=check).result
+        assert result["removed"] == ["public.idx_list"]
+        assert len(result["left"]) == 1
+        assert "public.idx_events" in result["left"][0]
+    assert _definitions(bloated_url) == []

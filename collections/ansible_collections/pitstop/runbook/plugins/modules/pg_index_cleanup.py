@@ -8,8 +8,9 @@ DOCUMENTATION = r"""
 module: pg_index_cleanup
 short_description: Remove what failed index builds left behind
 description:
-  - Drops invalid indexes of the given names, and C(_ccnew) and C(_ccold) leftovers, on the given tables, concurrently.
-    What somebody is building just now is not touched.
+  - Drops invalid indexes of the given names (of their partitions' and successors' too), and C(_ccnew) and C(_ccold)
+    leftovers of indexes of the given tables, concurrently. Where somebody builds an index just now, nothing is touched.
+  - The index of a partitioned table that some partition lacks stays, for the next run to complete it.
 author: The Pitstop maintainers (@pitstop)
 options:
   tables:

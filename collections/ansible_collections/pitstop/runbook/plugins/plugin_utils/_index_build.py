@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._index_names import (
     is_leftover_of,
     is_partition_index_name,
@@ -77,7 +78,7 @@ def remove_invalid(database: Database, tables: Sequence[str], names: Sequence[st
     found = [
         f"{member.schema}.{database.quoted(index.name)}"
         for name in tables
-        for member in read_indexed_table(database, name).family()
+        for member in _members(database, name)
         if not member.builder and not member.partitioned
         for index in member.indexes
         if not index.valid and not index.bound and _is_ours(index, member, names)
@@ -88,6 +89,24 @@ def remove_invalid(database: Database, tables: Sequence[str], names: Sequence[st
             with database_errors(f"The half-built index {index_name} cannot be dropped"):
                 database.execute(f"DROP INDEX CONCURRENTLY {index_name}")
     return found
+
+
+def incomplete(database: Database, tables: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The declared indexes of partitioned ``tables`` that some partition still lacks."""
+    return [
+        f"{member.schema}.{database.quoted(index.name)}"
+        for name in tables
+        for member in _members(database, name)
+        for index in member.indexes
+        if member.partitioned and not index.valid and index.name in names
+    ]
+
+
+def _members(database: Database, name: str) -> list[Table]:
+    try:
+        return list(read_indexed_table(database, name).family())
+    except PitstopError:
+        return []  # a table that is not there, or has no indexes, has no leftovers: cleaning up must not fail for it
 
 
 def _is_ours(index: PresentIndex, table: Table, names: Sequence[str]) -> bool:
