@@ -45,8 +45,8 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._pulse import Pulse
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._watch import Watch
 
-BATCH_FACTOR_MAX = 5
-"""A batch that takes this many times its target, because the server stands still, is given up for a smaller one."""
+BATCH_FACTOR_MAX = 4
+"""A batch that takes this many times its target (and a lock's wait), because the server stands still, is given up."""
 
 SWEEPS_MAX = 10
 """Others may put rows into a chunk that is being emptied; after so many sweeps VACUUM cuts what it can."""
@@ -173,6 +173,8 @@ class Compaction:
         after = index_bytes(self._worker, self._oid)
         result.indexes = tuple(name for name, size in after.items() if size > INDEX_GREW * indexes.get(name, size))
         result.seconds = round(time.monotonic() - self._began, 2)
+        result.longest_stall_ms = round(result.longest_stall_ms, 1)
+        result.longest_probe_ms = round(result.longest_probe_ms, 1)
         return result
 
     def _compact(self) -> None:
@@ -219,9 +221,8 @@ class Compaction:
     def _sweep(self, chunk: _Chunk) -> int:
         """Go once through a chunk from its end; returns the number of rows that moved."""
         moved, upper = 0, self._pages()
-        self._worker.set_timeouts(
-            lock_ms=self._lock_ms, statement_ms=round(BATCH_FACTOR_MAX * self._policy.target_batch_ms)
-        )
+        statement_ms = self._lock_ms + round(BATCH_FACTOR_MAX * self._policy.target_batch_ms)
+        self._worker.set_timeouts(lock_ms=self._lock_ms, statement_ms=statement_ms)
         with Pulse(self._watcher, self._worker) as pulse:
             try:
                 while upper > chunk.lower:
@@ -244,6 +245,7 @@ class Compaction:
 
     def _batch(self, lower: int, upper: int, pulse: Pulse) -> Batch:
         """One batch; where rows are locked by others it gives way, and tries again with less."""
+        locked = False
         for attempt in range(1, self._policy.attempts + 1):
             sql = batch_sql(
                 self._table,
@@ -256,11 +258,8 @@ class Compaction:
             )
             try:
                 return Batch.from_row(self._worker.row(sql))
-            except (
-                psycopg2.errors.LockNotAvailable,
-                psycopg2.errors.DeadlockDetected,
-                psycopg2.errors.QueryCanceled,
-            ):
+            except (psycopg2.errors.LockNotAvailable, psycopg2.errors.QueryCanceled) as error:
+                locked = isinstance(error, psycopg2.errors.LockNotAvailable)
                 self._result.repeated_batches += 1
                 self._pace.after_refusal()
                 self._pause(attempt * random.uniform(*RETRY_S))  # noqa: S311 - jitter, no secret
@@ -269,8 +268,11 @@ class Compaction:
                     raise
                 # Not the detail: it has the row's values.
                 raise _Stopped(f"the server refused to write rows anew: {error.diag.message_primary}") from error
-        blocker = pulse.blocker or "nobody who was seen; the server is too slow, or somebody cancelled each of them"
-        raise _Stopped(f"rows stayed locked through {self._policy.attempts} tries; in the way: {blocker}")
+        tries = self._policy.attempts
+        if locked:
+            blocker = pulse.blocker or "nobody any more"
+            raise _Stopped(f"rows stayed locked through {tries} tries; in the way: {blocker}")
+        raise _Stopped(f"a batch was cut short {tries} times: the server is too slow, or somebody cancels it")
 
     def _note(self, batch: Batch, chunk: _Chunk) -> None:
         result = self._result
