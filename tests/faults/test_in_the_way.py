@@ -83,7 +83,8 @@ def test_a_replica_is_not_repaired(run_operation: RunOperation, primary: str, re
 def test_a_vacuum_that_prevents_wraparound_is_left_alone(run_operation: RunOperation) -> None:
     """Who cancels that one, again and again, will one day have a database that takes no writes."""
     slow = ("autovacuum_vacuum_cost_delay=100", "autovacuum_vacuum_cost_limit=1")
-    for_no_other_reason = ("autovacuum_vacuum_threshold=1000000000", "autovacuum_vacuum_insert_threshold=-1")
+    thresholds = ("autovacuum_vacuum_threshold", "autovacuum_vacuum_insert_threshold", "autovacuum_analyze_threshold")
+    for_no_other_reason = [f"{name}=1000000000" for name in thresholds]
     with running_server(None, "autovacuum=on", "autovacuum_naptime=1", *slow, *for_no_other_reason) as server:
         execute(server, *OWNER)
         url = app_url(server)
