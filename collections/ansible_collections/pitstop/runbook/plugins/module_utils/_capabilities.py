@@ -82,7 +82,7 @@ class Capabilities:
         said = []
         if not self.sees_everybody:
             said.append(
-                f"transactions of other roles and the lag of {self.replicas} replicas are hidden from {self.role}:"
+                f"transactions of other roles, and how far replicas are, are hidden from {self.role}:"
                 f" GRANT pg_monitor TO {self.role};"
             )
         if self.free_bytes is None:
