@@ -32,6 +32,8 @@ ENVIRONMENT = {
     "sslkey": "PGSSLKEY",
 }
 """Part of a URL -> the variable of libpq."""
+OWNERS_SINCE = (1, 5, 2)
+"""Before, its functions want a superuser; the client, told not to check, then tries to clean up for ever."""
 ARGUMENTS = ("host", "port", "user", "dbname")
 
 
@@ -43,6 +45,11 @@ def find_client(extension_version: str) -> Path | None:
         if _version(client) == extension_version:
             return client
     return None
+
+
+def owners_may(extension_version: str) -> bool:
+    """Whether somebody who is no superuser can use this version on a table of their own."""
+    return tuple(int(part) for part in extension_version.split(".")) >= OWNERS_SINCE
 
 
 def arguments(table: str, *, superuser: bool) -> list[str]:

@@ -12,7 +12,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._compaction import
 from ansible_collections.pitstop.runbook.plugins.module_utils._remedies import REMEDIES, Remedy, Situation
 from ansible_collections.pitstop.runbook.plugins.module_utils._safety import MISSING_ROWS
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._compact import compaction_obstacles
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._pg_repack import find_client
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._pg_repack import find_client, owners_may
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
 
 SHAPE_SQL = """
@@ -23,7 +23,8 @@ SELECT c.relkind, c.relpersistence, c.relreplident, a.amname,
                   AND i.indpred IS NULL AND i.indexprs IS NULL
                   AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[]) k
                                     JOIN pg_attribute t ON t.attrelid = c.oid AND t.attnum = k
-                                   WHERE NOT t.attnotnull)) AS has_key
+                                   WHERE NOT t.attnotnull)) AS has_key,
+       coalesce(has_schema_privilege(to_regnamespace('repack')::oid, 'CREATE'), false) AS may_create_in_repack
   FROM pg_class c LEFT JOIN pg_am a ON a.oid = c.relam WHERE c.oid = %s
 """
 
@@ -101,6 +102,10 @@ def _pg_repack(shape: dict[str, Any], capabilities: Capabilities) -> Iterator[st
     if version is None:
         yield "the extension pg_repack is not installed"
         return
+    if not capabilities.is_superuser and not owners_may(version):
+        yield f"pg_repack {version} wants a superuser; from 1.5.2 on the table's owner may use it"
+    if not shape["may_create_in_repack"]:
+        yield f"GRANT USAGE, CREATE ON SCHEMA repack TO {capabilities.role} is missing"
     if find_client(version) is None:
         yield f"there is no client pg_repack {version} on the PATH"
     if shape["relkind"] != "r" or not shape["has_key"]:
