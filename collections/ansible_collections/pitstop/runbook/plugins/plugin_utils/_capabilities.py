@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._capabilities import Capabilities, Identity, commands
@@ -158,8 +158,9 @@ def _free_space(database: Database, plan_limit_bytes: int | None, directory: str
     if plan_limit_bytes is not None:
         size = database.row("SELECT pg_database_size(current_database()) AS bytes")["bytes"]
         return max(0, plan_limit_bytes - int(size)), "plan limit"
-    if directory is not None and Path(directory).exists():
-        return shutil.disk_usage(directory).free, "file system"
+    with suppress(OSError):  # it may be out of reach: in another root, or in somebody's private folder
+        if directory is not None:
+            return shutil.disk_usage(directory).free, "file system"
     return None, "unknown"
 
 
