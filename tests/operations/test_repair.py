@@ -291,3 +291,25 @@ def test_several_at_a_time_never_lock_two(run_operation: RunOperation, bloated_u
     thread.join()
     assert [table["outcome"] for table in result["tables"]] == ["done"] * 4
     assert max(seen) <= 1
+
+
+@pytest.mark.needs("PostgreSQL 19")
+def test_repack_is_used_where_it_is_there_and_asked_for(repair: Repairing, with_repack_url: str) -> None:
+    """On 19 a table's whole waste comes back online, by the server's own command."""
+    bloat(with_repack_url)
+    sql(with_repack_url, "ANALYZE invoices")
+    with Client(with_repack_url) as client:
+        table = repair(with_repack_url, allowed_remedies=["repack"])
+    assert (table["remedy"], table["outcome"]) == ("repack", "done")
+    assert table["size_after_bytes"] < table["size_before_bytes"] / 4
+    assert client.longest_ms < 1500
+
+
+@pytest.mark.needs("PostgreSQL 19")
+def test_repack_is_refused_where_the_server_would_refuse_it(repair: Repairing, with_repack_url: str) -> None:
+    """Without a key that identifies rows it fails; the reason has to stand in the evidence, not in the server's log."""
+    bloat(with_repack_url)
+    sql(with_repack_url, "ALTER TABLE invoices DROP CONSTRAINT invoices_pkey", "ANALYZE invoices")
+    table = repair(with_repack_url, remedies={"invoices": "repack"})
+    assert table["outcome"] == "postponed"
+    assert "neither a primary key" in table["blocker"]
