@@ -90,7 +90,6 @@ def measure(ground: Ground, contender: Contender, query_seconds: float) -> Outco
     with ground.copy(contender.major) as target:
         before = _values(target.superuser_url, sizes_sql)
         [lsn] = _values(target.superuser_url, "SELECT pg_current_wal_lsn()")
-        note = ""
         with (
             somebodys_query(target.owner_url, query_seconds),
             Load(target.owner_url, TABLES, ground.ids, RATE) as load,
@@ -98,7 +97,7 @@ def measure(ground: Ground, contender: Contender, query_seconds: float) -> Outco
             time.sleep(1)
             began = time.monotonic()
             try:
-                contender.repair(target)
+                note = contender.repair(target)
             except (subprocess.SubprocessError, psycopg2.Error) as error:
                 note = str(error).splitlines()[0]
             seconds = time.monotonic() - began
