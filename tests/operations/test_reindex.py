@@ -169,3 +169,27 @@ def test_an_exclusion_constraint_is_left_and_said(reindex: Reindex, url: str) ->
     assert performed.failed is False
     assert len(performed.result["indexes"]) == 2
     assert any("exclusion constraint" in line for line in performed.lines)
+
+
+def test_a_table_that_somebody_works_on_for_long_is_not_begun(reindex: Reindex, url: str) -> None:
+    """CONCURRENTLY would wait behind it for as long as it takes, and autovacuum behind both."""
+    with closing(psycopg2.connect(url, application_name="somebody's report")) as holder, holder.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM items")
+        performed = reindex(tables=["items"], max_transaction_seconds=0.1, gate_wait_seconds=1)
+    assert performed.failed
+    assert "somebody's report" in performed.message
+    assert performed.result["indexes"] == []
+
+
+def test_a_partitioned_tables_indexes_are_rebuilt_in_its_partitions(reindex: Reindex, url: str) -> None:
+    """REINDEX of a partitioned index is not for every major, and would not go index by index."""
+    sql(
+        url,
+        "CREATE TABLE events (id int, at date) PARTITION BY RANGE (at)",
+        "CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')",
+        "CREATE INDEX ON events (id)",
+    )
+    assert reindex(tables=["events"]).result["statements"] == [
+        "REINDEX INDEX CONCURRENTLY public.events_2026_id_idx",
+        "ANALYZE public.events_2026",
+    ]

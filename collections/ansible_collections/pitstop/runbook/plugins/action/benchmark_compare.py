@@ -92,13 +92,13 @@ class ActionModule(Operation):
             "goals": goals_of(comparison, self.args["goals"]),
             "verdict": comparison.verdict,
             "sentence": sentence,
-            "gates": gates_of(comparison, args["critical"], args["max_worse_percent"]),
+            "gates": gates_of(comparison, args["critical"], args["max_worse_percent"], same_code=not self._whole),
             "slower": slower_of(comparison, args["critical"], args["max_worse_percent"]),
             "notes": notes,
         }
 
     def _points(self) -> Points:
-        """The evidence of each point that was measured; the last must have been, and for the whole the first as well."""
+        """The evidence of each point that was measured; the last must have been, for the whole the first as well."""
         found = {point: self.current_run.read(evidence_of(point)) for point in self._asked}
         points = {point: data for point, data in found.items() if data and not data.get("failed")}
         for point in ([POINTS[0]] if self._whole else []) + [self._asked[-1]]:

@@ -13,10 +13,11 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._statistics import
 
 @dataclass(frozen=True)
 class Finding:
-    """A change in what is right. ``kind`` is improved or worse."""
+    """A change in what is right. ``kind`` is improved or worse; ``appeared`` whether nothing was wrong before."""
 
     kind: str
     why: str
+    appeared: bool = False
 
 
 def correctness(before: Metric, after: Metric) -> Finding | None:
@@ -36,7 +37,8 @@ def correctness(before: Metric, after: Metric) -> Finding | None:
     if not findings:
         return None
     kind = WORSE if any(finding.kind == WORSE for finding in findings) else IMPROVED
-    return Finding(kind, ", ".join(finding.why for finding in findings))
+    why = ", ".join(finding.why for finding in findings)
+    return Finding(kind, why, appeared=any(finding.appeared for finding in findings))
 
 
 def _finding(noun: str, old: int, before: Metric, new: int, after: Metric) -> Finding | None:
@@ -44,7 +46,7 @@ def _finding(noun: str, old: int, before: Metric, new: int, after: Metric) -> Fi
     if old and not new:
         return Finding(IMPROVED, why)
     if new and (not old or _grew(old, before.iterations, new, after.iterations)):
-        return Finding(WORSE, why)
+        return Finding(WORSE, why, appeared=not old)
     return None
 
 

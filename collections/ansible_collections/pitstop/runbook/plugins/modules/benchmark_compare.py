@@ -19,7 +19,7 @@ author: The Pitstop maintainers (@pitstop)
 options:
   until:
     description:
-      - The point to compare V(before) with. V(after) judges the whole change. V(after-db) judges the database work alone,
+      - The point to compare V(before) with. V(after) judges the whole, V(after-db) the database work alone,
         and only where V(before) was measured.
     type: str
     choices: [after-db, after]

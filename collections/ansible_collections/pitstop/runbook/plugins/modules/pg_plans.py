@@ -35,7 +35,7 @@ options:
         required: true
       params:
         description:
-          - Its parameters, a list or a dictionary. Without them a text with C($1) is explained for any (a generic plan).
+          - Its parameters, a list or a dictionary. Without them a text with C($1) gets a generic plan.
         type: raw
       analyze:
         description:

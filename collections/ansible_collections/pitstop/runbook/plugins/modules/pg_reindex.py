@@ -27,6 +27,14 @@ options:
     type: list
     elements: str
     default: []
+  max_transaction_seconds:
+    description: CONCURRENTLY waits for older transactions, so one that has been open longer is waited for first.
+    type: float
+    default: 5
+  gate_wait_seconds:
+    description: How long to wait for what is in the way of a table until the rebuild is given up.
+    type: float
+    default: 30
 extends_documentation_fragment:
   - pitstop.runbook.database
   - pitstop.runbook.heroku
@@ -88,6 +96,8 @@ ARGUMENT_SPEC: Spec = {
     **DATABASE,
     "tables": {"type": "list", "elements": "str"},
     "because": {"type": "list", "elements": "str", "default": []},
+    "max_transaction_seconds": {"type": "float", "default": 5},
+    "gate_wait_seconds": {"type": "float", "default": 30},
 }
 
 

@@ -30,7 +30,7 @@ ANALYZE_LOCK_MS = 5000
 
 @dataclass(frozen=True)
 class TableIndexes:
-    """A table with those of its indexes that can be rebuilt concurrently, the small ones first, as the catalogue's rows.
+    """A table with those of its indexes that can be rebuilt concurrently, the small ones first: rows of the catalogue.
 
     ``excluded`` are the names of the others.
     """

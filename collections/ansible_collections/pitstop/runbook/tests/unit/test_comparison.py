@@ -90,6 +90,15 @@ def test_an_operation_that_only_fails_now_is_worse_and_gates() -> None:
     assert gates_of(comparison, [], 20) == ["x: failed iterations 0 → 20"]
 
 
+def test_the_database_work_is_not_blamed_for_the_old_codes_race() -> None:
+    """A faster database draws more duplicates from code that has a race: refusing the deploy would keep the race."""
+    before, after = metric("x", 40, duplicates=2), metric("x", 40, duplicates=15)
+    assert gates_of(compared([before], [after]), [], 20) == ["x: duplicates 2 → 15"]
+    assert gates_of(compared([before], [after]), [], 20, same_code=True) == []
+    appeared = compared([metric("x", 40, duplicates=0)], [after])
+    assert gates_of(appeared, [], 20, same_code=True) == ["x: duplicates 0 → 15"]
+
+
 def test_a_metric_of_one_point_only_is_doubted() -> None:
     """An operation that vanished from the script has not become infinitely fast."""
     comparison = compared([metric("old", 40), metric("same", 40)], [metric("same", 40), metric("new", 1)])

@@ -106,12 +106,16 @@ def _database(evidence: Evidence, say: Language) -> Finding:
     return "done", Cell(say("check_note.nothing")) if idle else None
 
 
+AS_DECLARED = ("valid_same", "same_under_another_name", "absent")
+
+
 def _indexes(evidence: Evidence, say: Language) -> Finding:
     declared = evidence["indexes"]["indexes"].records()
     missing = [
         index["name"].text
         for index in declared
-        if index["action"].text == "none" and index["found"].text not in ("valid_same", "absent")
+        if index["outcome"].text in ("postponed", "failed")
+        or (index["action"].text == "none" and index["found"].text not in AS_DECLARED)
     ]
     if missing:
         return "not_done", Cell(say("check_note.missing", indexes=say.enumeration(missing)))

@@ -29,6 +29,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._report.view impor
 
 _FOUND_TONES: Final[dict[str, Tone]] = {"invalid": "warn", "valid_different": "warn", "valid_same": "good"}
 _ACTION_TONES: Final[dict[str, Tone]] = {"none": "quiet", "create": "good", "replace": "good", "drop": "warn"}
+_OUTCOME_TONES: Final[dict[str, Tone]] = {"postponed": "warn", "failed": "bad"}
 NEEDLESS: Final = ("redundant", "unused")
 
 
@@ -71,11 +72,19 @@ def _index_row(index: Fact, say: Language) -> Row:
             code_cell(index["name"].text),
             code_cell(index["table"].text),
             term_cell("found", index["found"].text, _FOUND_TONES, say, differences),
-            term_cell("action", index["action"].text, _ACTION_TONES, say),
+            _done_cell(index, say),
             EMPTY if as_declared else say.quote(index["reason"].text),
             seconds_cell(index["seconds"].number or None, say),
         )
     )
+
+
+def _done_cell(index: Fact, say: Language) -> Cell:
+    """What was done; where that was not reached, what became of it."""
+    outcome = index["outcome"].text
+    if outcome in _OUTCOME_TONES:
+        return term_cell("outcome_of", outcome, _OUTCOME_TONES, say)
+    return term_cell("action", index["action"].text, _ACTION_TONES, say)
 
 
 def _needless_table(evidence: Evidence, say: Language) -> Iterator[Table]:
