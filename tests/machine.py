@@ -65,8 +65,15 @@ class Need:
     remedy: str
 
 
+def hypopg() -> str | None:
+    """The library of HypoPG beside a PostgreSQL of Debian."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/lib/hypopg.so"))
+    return str(found[-1]) if found else None
+
+
 NEEDS = {
     "browser": Need(browser, "apt-get install chromium"),
+    "HypoPG": Need(hypopg, "apt-get install postgresql-15 postgresql-15-hypopg"),
     "PgBouncer": Need(partial(shutil.which, "pgbouncer"), "apt-get install pgbouncer"),
     "small file system": Need(small_file_system, "run them as root, where mount works"),
     "container engine": Need(container_engine, f"apt-get install podman, then: podman pull {POSTGRES_IMAGE}"),

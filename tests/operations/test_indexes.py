@@ -15,6 +15,7 @@ import psycopg2
 import pytest
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import Run
+from tests.machine import hypopg
 
 from .conftest import RunOperation
 from .database_helpers import sql
@@ -339,14 +340,14 @@ def _until(condition: Callable[[], bool]) -> None:
 @pytest.fixture
 def hypopg_url() -> Iterator[str]:
     """URL of a server of Debian that has HypoPG."""
-    debian = Path("/usr/lib/postgresql/15/bin")
-    if not list(debian.parent.glob("lib/hypopg.so")):
-        pytest.skip("HypoPG is not here: apt-get install postgresql-15 postgresql-15-hypopg")
-    with running_server(Programs(debian)) as url:
+    library = hypopg()
+    assert library
+    with running_server(Programs(Path(library).parents[1] / "bin")) as url:
         sql(url, "CREATE EXTENSION hypopg")
         yield url
 
 
+@pytest.mark.needs("HypoPG")
 def test_the_planner_is_asked_before_a_build(run_operation: RunOperation, hypopg_url: str) -> None:
     """An hour of building an index that no statement will use can be spared."""
     sql(hypopg_url, "CREATE TABLE invoices (id int, note text)")
