@@ -12,7 +12,7 @@ import psycopg2.errors
 from ansible_collections.pitstop.runbook.plugins.module_utils._bloat import Measure
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._remedies import Situation, worth_rebuilding
-from ansible_collections.pitstop.runbook.plugins.module_utils._repair_record import Repair, rebuild
+from ansible_collections.pitstop.runbook.plugins.module_utils._repair_record import Repair, analyze, rebuild
 from ansible_collections.pitstop.runbook.plugins.plugin_utils import _pg_repack
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._bloat_readings import measure_table
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._compact import Compaction
@@ -124,8 +124,11 @@ class Remedies:
         after = measure_table(self._worker, repair.name, common.capabilities)
         grown = worth_rebuilding(after, self._situation, common.policy.limits)
         repair.indexes = sorted({*repair.indexes, *grown})
-        repair.statements += [rebuild(index) for index in repair.indexes]
+        # The moves count as changes, so that the next run would find the statistics stale.
+        fresh = analyze(repair.name)
+        repair.statements += [*(rebuild(index) for index in repair.indexes), fresh]
         self._rebuild(tuple(repair.indexes))
+        self._gently([fresh])
 
     def _rebuild(self, indexes: tuple[str, ...]) -> None:
         """One by one, so that a failure loses one. They wait for older transactions, and block nobody meanwhile."""

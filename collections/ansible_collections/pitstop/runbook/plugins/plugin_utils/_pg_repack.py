@@ -17,8 +17,11 @@ from psycopg2.extensions import parse_dsn
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError, last_lines
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._pg_tools import PACKAGED_BINS
 
-WAIT_S = 10
-"""How long it may try for a lock, in short tries of its own; with --no-kill-backend it then gives the table up."""
+WAIT_S = 1
+"""How long it may try for a lock; with --no-kill-backend it then gives the table up.
+
+Its tries grow to a second each and follow each other at once, so that others get no turn: with 10 they waited 10 s.
+"""
 POLL_S = 0.2
 ENDING_S = 20
 """How long it may take to clean up after itself."""

@@ -90,8 +90,10 @@ class TableRepair:
             return [record.vacuum(table)]
         if decision.remedy == "nothing":
             return [record.analyze(table)] if needs_analyze(self._row) and self._row["maintainable"] else []
-        compaction = Compaction.planned_sql(self._worker, self._measure) if decision.remedy == "compact" else []
-        return [*compaction, *(record.rebuild(index) for index in decision.indexes)]
+        rebuilds = [record.rebuild(index) for index in decision.indexes]
+        if decision.remedy == "reindex":
+            return rebuilds
+        return [*Compaction.planned_sql(self._worker, self._measure), *rebuilds, record.analyze(table)]
 
     def _rewrite(self, remedy: Remedy) -> str:
         if remedy == "pg_repack":
