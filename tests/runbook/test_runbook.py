@@ -51,7 +51,7 @@ def test_check_mode_prints_the_plan_and_changes_nothing(production: Production) 
     assert ended.exit_code == 0, ended.text
     assert (production.snapshot(), production.folios()) == before
     for planned in (
-        "VACUUM (FULL, ANALYZE)",
+        "VACUUM (FULL, SKIP_LOCKED)",
         "CREATE INDEX CONCURRENTLY",
         "git commit",
         "git push heroku",
