@@ -76,6 +76,8 @@ def test_where_a_lock_is_too_dear_the_space_comes_back_online(repair: Repairing,
     assert table["size_after_bytes"] < table["size_before_bytes"] / 3
     assert sql(every_major_owner_url, FILES_SQL)[0][0] == before[0]
     assert sql(every_major_owner_url, "SELECT count(*) FROM invoices") == [(4000,)]
+    again = repair(every_major_owner_url, max_lock_seconds=0.0)
+    assert (again["outcome"], again["changed"], again["statements"]) == ("nothing", False, [])
 
 
 def test_only_a_bloated_index_is_rebuilt(repair: Repairing, every_major_owner_url: str) -> None:

@@ -16,6 +16,17 @@ def test_the_bloated_table_gave_its_space_back_and_kept_its_rows(query: Query) -
     assert int(size) < 2 * 45 * int(live)
 
 
+def test_the_table_that_must_not_be_locked_was_compacted_in_place(query: Query) -> None:
+    """COMPACT keeps the table's file: a rewrite, which locks customers out, gives it a new one."""
+    file_is_the_first, live, size = query(
+        "SELECT pg_relation_filenode('tenant_sessions') = 'tenant_sessions'::regclass, count(*),"
+        " pg_relation_size('tenant_sessions') FROM tenant_sessions"
+    ).split("|")
+    assert file_is_the_first == "t"
+    assert int(live) == 20_000
+    assert int(size) < 1.3 * 180 * int(live), "three times as much before"
+
+
 def test_a_table_without_waste_was_not_rewritten(query: Query) -> None:
     """A rewrite gives a table a new file; here it would lock customers out for nothing."""
     assert query("SELECT pg_relation_filenode(oid) = oid FROM pg_class WHERE relname = 'tenant_customers'") == "t"
@@ -49,6 +60,7 @@ def test_no_index_was_built_beside_the_declared_ones(query: Query) -> None:
         "tenant_customers_pkey",
         "tenant_folios_pkey",
         "tenant_invoices_pkey",
+        "tenant_sessions_pkey",
     ]
 
 

@@ -31,6 +31,9 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._watch import Watc
 REPACK_LOCK_MS = 60_000
 """REPACK (CONCURRENTLY) loses its whole copy when its last lock times out; the watchdog ends that wait much sooner."""
 
+COUNTED_S = 1.1
+"""A session tells the server what it changed when a statement of its ends at least a second after it last told it."""
+
 
 class Cancelled(Exception):
     """Others had waited too long for our statement, so it was cancelled."""
@@ -124,10 +127,12 @@ class Remedies:
         after = measure_table(self._worker, repair.name, common.capabilities)
         grown = worth_rebuilding(after, self._situation, common.policy.limits)
         repair.indexes = sorted({*repair.indexes, *grown})
-        # The moves count as changes, so that the next run would find the statistics stale.
         fresh = analyze(repair.name)
         repair.statements += [*(rebuild(index) for index in repair.indexes), fresh]
         self._rebuild(tuple(repair.indexes))
+        # The moves count as changes, as stale statistics for the next run, unless ANALYZE comes after they are known.
+        common.stop.wait(COUNTED_S)
+        self._worker.execute("SELECT 1")
         self._gently([fresh])
 
     def _rebuild(self, indexes: tuple[str, ...]) -> None:
