@@ -97,8 +97,8 @@ def test_a_slow_database_has_the_touched_tables_reindexed(reindex: Reindex, run:
     touched(run, items=True, other=False)
     assert reindex(run, because=SLOW).result["tables"] == ["public.items"]
     touched(run, items=False)
-    index = {"name": "i", "table": "public.items", "action": "drop"}
-    run.write("indexes", {"indexes": [index, {**index, "table": "x", "action": "none"}]}, "2026-11-24T06:00:00+00:00")
+    index = {"name": "i", "table": "public.items", "changed": True}
+    run.write("indexes", {"indexes": [index, {**index, "table": "x", "changed": False}]}, "2026-11-24T06:00:00+00:00")
     assert reindex(run, because=SLOW).result["tables"] == ["public.items"]
 
 

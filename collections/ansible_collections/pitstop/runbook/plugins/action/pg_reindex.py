@@ -63,5 +63,5 @@ def _touched(maintenance: Mapping[str, Any] | None, indexes: Mapping[str, Any] |
         if repair.get("changed"):
             yield repair["name"]
     for index in (indexes or {}).get("indexes", []):
-        if index["action"] != "none":
+        if index.get("changed"):
             yield index["table"]

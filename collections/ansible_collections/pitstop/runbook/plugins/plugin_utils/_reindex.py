@@ -13,7 +13,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._errors import Pit
 from ansible_collections.pitstop.runbook.plugins.module_utils._units import bytes_text, seconds_text
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import Console
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._index_build import remove_invalid, run_concurrently
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database, database_errors
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._safety import GATES_OF, Gates
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._tables import read_table
 
@@ -92,7 +92,8 @@ class Reindex:
             self._console.say(f"{name}: removed, an earlier rebuild had left it")
         rebuilt = [asdict(self._rebuild(table.name, index)) for index in table.indexes]
         self._worker.set_timeouts(lock_ms=ANALYZE_LOCK_MS)
-        self._worker.execute(f"ANALYZE {table.name}")
+        with database_errors(f"{table.name} was not analyzed", next_step=f"ANALYZE {table.name}, when it is less busy"):
+            self._worker.execute(f"ANALYZE {table.name}")
         return rebuilt
 
     def _wait(self, table: TableIndexes) -> None:
