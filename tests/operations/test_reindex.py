@@ -175,6 +175,7 @@ def test_a_table_that_somebody_works_on_for_long_is_not_begun(reindex: Reindex, 
     """CONCURRENTLY would wait behind it for as long as it takes, and autovacuum behind both."""
     with closing(psycopg2.connect(url, application_name="somebody's report")) as holder, holder.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM items")
+        time.sleep(0.3)  # older than the limit, or the rebuild would be begun, and wait for this very test
         performed = reindex(tables=["items"], max_transaction_seconds=0.1, gate_wait_seconds=1)
     assert performed.failed
     assert "somebody's report" in performed.message
