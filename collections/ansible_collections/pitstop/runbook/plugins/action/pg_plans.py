@@ -87,7 +87,8 @@ class ActionModule(Operation):
             raise PitstopError(
                 f"{len(worse)} of {len(looked_at)} plans are worse than before the database work",
                 why="; ".join(worse),
-                next_step="look at plans-before.json and plans-after.json, or raise db_maintenance_plan_tolerance",
+                next_step="declare the index that serves it in index_creation_indexes, or where what it costs now is "
+                "acceptable raise db_maintenance_plan_tolerance",
                 partial=result,
             )
         if missed:

@@ -70,7 +70,7 @@ class TableSize:
     rows: int
 
     def __str__(self) -> str:
-        return f"{self.pages:,} pages, {self.rows:,} rows"
+        return f"{self.pages:,} page{'' if self.pages == 1 else 's'}, {self.rows:,} row{'' if self.rows == 1 else 's'}"
 
 
 IndexState = Literal["absent", "invalid", "not yet usable", "usable"]

@@ -183,6 +183,23 @@ def test_plans_are_told_with_what_became_of_them(tmp_path: Path) -> None:
         assert expected in said
 
 
+def test_a_met_plan_that_reads_a_whole_table_says_why(tmp_path: Path) -> None:
+    """`No sequential scan: met` beside `Seq Scan` would make a reader doubt the report."""
+    files = report_runs.improved()
+    why = "could use i; the planner prefers a sequential scan of public.t, being 1 page, 40 rows"
+    files["plans-after"]["statements"][0].update(why=why, sequential_scans=["public.t"])
+    assert why in texts(section(made(files, tmp_path), "plans"))
+
+
+def test_an_empty_toast_table_is_not_listed(tmp_path: Path) -> None:
+    """Every table with a text column has one; lines without content hide the others."""
+    files = report_runs.improved()
+    for name in ("bloat-before", "bloat-after"):
+        for table in files[name]["tables"]:
+            table["toast"]["size_bytes"] = 0
+    assert "TOAST table of" not in texts(section(made(files, tmp_path), "tables"))
+
+
 def test_a_database_that_became_slow_is_told_with_what_was_reindexed(tmp_path: Path) -> None:
     """The run stopped in phase 2: the figures of the database work alone are the ones that tell why."""
     document = made(report_runs.database_slow(), tmp_path)

@@ -51,7 +51,9 @@ def _plan_cell(plan: Fact, say: Language) -> Cell:
     """Whether the expectation was met, why, and what the plan used and cost."""
     if not plan:
         return EMPTY
-    notes = [say.quote(plan["why"].text, tone="quiet")] if plan["why"] and plan["met"].flag is not True else []
+    # What is met and reads a table from end to end looks like a contradiction until it says why.
+    unclear = plan["met"].flag is not True or bool(plan["sequential_scans"])
+    notes = [say.quote(plan["why"].text, tone="quiet")] if plan["why"] and unclear else []
     used = ", ".join([*plan["nodes"].texts, *dict.fromkeys(plan["indexes"].texts)])
     if used:
         notes.append(Cell(used, tone="quiet", code=True))

@@ -51,9 +51,9 @@ def _matched(before: Sequence[Fact], after: Sequence[Fact], kind: str = "", tabl
 
 
 def _files(table: _Thing) -> Iterator[_Thing]:
-    """The TOAST table and the indexes of a table. A TOAST table may get another name, and is never two."""
+    """The TOAST table, unless it is empty, and the indexes. A TOAST table may get another name, and is never two."""
     old, new = table.before["toast"], table.after["toast"]
-    if old or new:
+    if old["size_bytes"].number or new["size_bytes"].number:
         yield _Thing((new or old)["name"].text, old, new, "toast", table.name)
     yield from _matched(table.before["indexes"].records(), table.after["indexes"].records(), "index", table.name)
 
