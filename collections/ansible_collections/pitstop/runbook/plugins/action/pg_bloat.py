@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._bloat import Measure
 from ansible_collections.pitstop.runbook.plugins.module_utils._capabilities import Capabilities
+from ansible_collections.pitstop.runbook.plugins.module_utils._statements import analyze
 from ansible_collections.pitstop.runbook.plugins.module_utils._units import bytes_text
 from ansible_collections.pitstop.runbook.plugins.modules.pg_bloat import ARGUMENT_SPEC
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._bloat_readings import estimate_table, measure_table
@@ -44,7 +45,7 @@ class ActionModule(Operation):
         renewable = row["maintainable"] and not capabilities.in_recovery
         if not (measure.rests_on_statistics and renewable and needs_analyze(row)):
             return measure
-        statement = f"ANALYZE (SKIP_LOCKED) {name}"
+        statement = analyze(name)
         statements.append(statement)
         if self.check:
             self.say(f"would: {statement}")

@@ -119,7 +119,7 @@ def worth_rebuilding(measure: Measure, situation: Situation, limits: Limits) -> 
 
 def copy_bytes(measure: Measure) -> int:
     """Size of the table with all its files, written anew."""
-    return measure.total_bytes - sum(part.wasted_bytes for part in _files(measure))
+    return measure.total_bytes - sum(part.wasted_bytes for part in measure.files)
 
 
 class _Deliberation:
@@ -219,7 +219,7 @@ class _Deliberation:
     def _figures(self, remedy: Remedy) -> tuple[int, float, int]:
         """Bytes that it should give back, seconds for which it should lock the table, bytes of disk it needs."""
         measure = self._measure
-        heap, everything = measure.heap.wasted_bytes, sum(part.wasted_bytes for part in _files(measure))
+        heap, everything = measure.heap.wasted_bytes, sum(part.wasted_bytes for part in measure.files)
         rebuilt = [index for index in measure.indexes if index.name in self._rebuilt(remedy)]
         from_indexes = sum(index.wasted_bytes for index in rebuilt)
         index_copies = round(COPY_FACTOR * sum(index.expected_bytes for index in rebuilt))
@@ -269,10 +269,6 @@ class _Deliberation:
         """Why the remedies that would have reached more were refused."""
         reaching = [each for each in REMEDIES if REACHES[each] & left and each in self._choice.allowed]
         return ", ".join(f"{each}: {why}" for each in reaching if (why := self._why_not(each))) or "none is allowed"
-
-
-def _files(measure: Measure) -> tuple[RelationMeasure, ...]:
-    return (measure.heap, *((measure.toast,) if measure.toast else ()), *measure.indexes)
 
 
 def _by_part(measure: Measure) -> list[tuple[str, tuple[RelationMeasure, ...]]]:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is planned for a table, and what came of it: the entry of the evidence, and the statements of each remedy."""
+"""What is planned for a table, and what came of it: the entry of the evidence."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -72,22 +71,3 @@ class Repair:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-
-def vacuum(table: str) -> str:
-    """VACUUM and ANALYZE without waiting: TRUNCATE would take an exclusive lock at the end."""
-    return f"VACUUM (ANALYZE, TRUNCATE false, SKIP_LOCKED) {table}"
-
-
-def analyze(table: str) -> str:
-    return f"ANALYZE (SKIP_LOCKED) {table}"
-
-
-def rebuild(index: str) -> str:
-    return f"REINDEX INDEX CONCURRENTLY {index}"
-
-
-REWRITE: Mapping[Remedy, str] = {
-    "vacuum_full": "VACUUM (FULL, SKIP_LOCKED) {table}",
-    "repack": "REPACK (CONCURRENTLY) {table}",
-}

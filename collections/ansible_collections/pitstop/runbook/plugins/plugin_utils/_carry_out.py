@@ -12,7 +12,8 @@ import psycopg2.errors
 from ansible_collections.pitstop.runbook.plugins.module_utils._bloat import Measure
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._remedies import Situation, worth_rebuilding
-from ansible_collections.pitstop.runbook.plugins.module_utils._repair_record import Repair, analyze, rebuild
+from ansible_collections.pitstop.runbook.plugins.module_utils._repair_record import Repair
+from ansible_collections.pitstop.runbook.plugins.module_utils._statements import analyze, rebuild
 from ansible_collections.pitstop.runbook.plugins.plugin_utils import _pg_repack
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._bloat_readings import measure_table
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._compact import Compaction

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -40,7 +39,7 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._compact_readings 
     read_table,
 )
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import Console
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._locks import holders
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._locks import SHARED_LOCK_MS, holders, jittered
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._pulse import Pulse
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._watch import Watch
@@ -52,9 +51,6 @@ SWEEPS_MAX = 10
 """Others may put rows into a chunk that is being emptied; after so many sweeps VACUUM cuts what it can."""
 
 CUT_TRIES = 3
-VACUUM_LOCK_MS = 5000
-"""VACUUM blocks no reads or writes, so it may queue a little."""
-
 RETRY_S = (0.02, 0.2)
 WAIT_POLL_S = 0.1
 GROWTH_PAGES = 4
@@ -262,7 +258,7 @@ class Compaction:
                 locked = isinstance(error, psycopg2.errors.LockNotAvailable)
                 self._result.repeated_batches += 1
                 self._pace.after_refusal()
-                self._pause(attempt * random.uniform(*RETRY_S))  # noqa: S311 - jitter, no secret
+                self._pause(attempt * jittered(RETRY_S))
             except psycopg2.Error as error:
                 if self._worker.connection.closed:
                     raise
@@ -297,7 +293,7 @@ class Compaction:
             self._vacuum()
             if self._pages() <= chunk.lower + (chunk.pages - chunk.lower) // 20:
                 return
-            self._pause(random.uniform(*RETRY_S))  # noqa: S311 - jitter, no secret
+            self._pause(jittered(RETRY_S))
             self._sweep(chunk)
         if chunk.pages - self._pages() < cut_pages(chunk.pages):
             raise _Stopped(
@@ -308,17 +304,17 @@ class Compaction:
     def _vacuum(self) -> None:
         before = self._wal()
         for _ in range(self._policy.attempts):
-            self._worker.set_timeouts(lock_ms=VACUUM_LOCK_MS)
+            self._worker.set_timeouts(lock_ms=SHARED_LOCK_MS)
             watch = Watch(self._watcher, self._worker, self._console, self._table, self._policy.max_blocking_ms)
             try:
                 with watch:
                     self._worker.execute(VACUUM_SQL.format(table=self._table))
             except psycopg2.errors.LockNotAvailable:
-                self._pause(random.uniform(*RETRY_S))  # noqa: S311 - jitter, no secret
+                self._pause(jittered(RETRY_S))
             except psycopg2.errors.QueryCanceled:
                 if not watch.cancelled:
                     raise
-                self._pause(random.uniform(*RETRY_S))  # noqa: S311 - jitter, no secret
+                self._pause(jittered(RETRY_S))
             else:
                 self._result.vacuums += 1
                 self._result.wal_bytes += self._wal() - before

@@ -17,7 +17,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._units import seco
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
 
 PAUSE_S = (0.3, 0.8)
-"""Pause between two tries, drawn anew each time, so that two waiters do not step in time."""
+"""Pause between two tries."""
 
 SHARED_LOCK_MS = 5000
 """VACUUM, ANALYZE and most of ALTER TABLE SET block no reads or writes while they wait, so they may wait longer."""
@@ -65,6 +65,11 @@ class Obtained:
     seconds: float
 
 
+def jittered(between_s: tuple[float, float]) -> float:
+    """A pause between two bounds, in seconds, drawn anew each time: two that wait must not step in time."""
+    return random.uniform(*between_s)  # noqa: S311 - no secret
+
+
 def describe(session: dict[str, Any]) -> str:
     """A session in one line: pid, application, user, state, age, its statement without literals."""
     statement = without_literals(str(session["query"] or ""))
@@ -110,7 +115,7 @@ def exclusively(
         blocker = _in_the_way(database, table)
         if attempt == 1 or attempt % 10 == 0:
             patience.say(f"{table}: busy, try {attempt} of {patience.attempts}; in the way: {blocker}")
-        if patience.stop.wait(random.uniform(*PAUSE_S)):  # noqa: S311 - jitter, no secret
+        if patience.stop.wait(jittered(PAUSE_S)):
             break
     raise LockNotObtained(attempt, blocker)
 

@@ -10,11 +10,14 @@ from typing import Any
 import psycopg2
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
+from ansible_collections.pitstop.runbook.plugins.module_utils._safety import GATES_OF
+from ansible_collections.pitstop.runbook.plugins.module_utils._statements import rebuild
 from ansible_collections.pitstop.runbook.plugins.module_utils._units import bytes_text, seconds_text
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import Console
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._index_build import remove_invalid, run_concurrently
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._locks import SHARED_LOCK_MS
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database, database_errors
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._safety import GATES_OF, Gates
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._safety import Gates
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._tables import read_table
 
 # Exclusion constraints cannot be rebuilt concurrently, and what an earlier rebuild left is dropped instead.
@@ -25,7 +28,6 @@ SELECT format('%%I.%%I', n.nspname, c.relname) AS name, c.oid::bigint AS oid, i.
  WHERE i.indrelid = %s AND c.relkind = 'i' AND NOT (c.relname ~ '_cc(new|old)[0-9]*$' AND NOT i.indisvalid)
  ORDER BY pg_relation_size(c.oid)
 """
-ANALYZE_LOCK_MS = 5000
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class TableIndexes:
     @property
     def statements(self) -> list[str]:
         """The SQL, in its order."""
-        return [*(f"REINDEX INDEX CONCURRENTLY {index['name']}" for index in self.indexes), f"ANALYZE {self.name}"]
+        return [*(rebuild(index["name"]) for index in self.indexes), f"ANALYZE {self.name}"]
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Reindex:
         for name in remove_invalid(self._worker, [table.name], [], check=False):
             self._console.say(f"{name}: removed, an earlier rebuild had left it")
         rebuilt = [asdict(self._rebuild(table.name, index)) for index in table.indexes]
-        self._worker.set_timeouts(lock_ms=ANALYZE_LOCK_MS)
+        self._worker.set_timeouts(lock_ms=SHARED_LOCK_MS)
         with database_errors(f"{table.name} was not analyzed", next_step=f"ANALYZE {table.name}, when it is less busy"):
             self._worker.execute(f"ANALYZE {table.name}")
         return rebuilt
@@ -108,13 +110,13 @@ class Reindex:
     def _rebuild(self, table: str, index: dict[str, Any]) -> RebuiltIndex:
         name, before, began = index["name"], index["size_bytes"], time.monotonic()
         try:
-            run_concurrently(self._worker, self._watcher, [f"REINDEX INDEX CONCURRENTLY {name}"], name, self._console)
+            run_concurrently(self._worker, self._watcher, [rebuild(name)], name, self._console)
         except psycopg2.Error as error:
             remove_invalid(self._watcher, [table], [], check=False)
             raise PitstopError(
                 f"The index {name} was not rebuilt",
                 why=f"{' '.join(str(error).split())}; the old one still serves, and nothing is left of the new one",
-                next_step=f"REINDEX INDEX CONCURRENTLY {name}",
+                next_step=rebuild(name),
             ) from error
         after = int(self._watcher.row("SELECT coalesce(pg_relation_size(%s), 0) AS size", (index["oid"],))["size"])
         done = RebuiltIndex(name, table, before, after, round(time.monotonic() - began, 2))

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import psycopg2
 
-from ansible_collections.pitstop.runbook.plugins.module_utils import _repair_record as record
+from ansible_collections.pitstop.runbook.plugins.module_utils import _statements as statements
 from ansible_collections.pitstop.runbook.plugins.module_utils._bloat import Measure
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._remedies import (
@@ -85,21 +85,21 @@ class TableRepair:
     def _statements(self, decision: Decision) -> list[str]:
         table = self._measure.name
         if decision.remedy in REWRITES:
-            return [self._rewrite(decision.remedy), record.vacuum(table)]
+            return [self._rewrite(decision.remedy), statements.vacuum(table)]
         if decision.remedy == "vacuum":
-            return [record.vacuum(table)]
+            return [statements.vacuum(table)]
         if decision.remedy == "nothing":
-            return [record.analyze(table)] if needs_analyze(self._row) and self._row["maintainable"] else []
-        rebuilds = [record.rebuild(index) for index in decision.indexes]
+            return [statements.analyze(table)] if needs_analyze(self._row) and self._row["maintainable"] else []
+        rebuilds = [statements.rebuild(index) for index in decision.indexes]
         if decision.remedy == "reindex":
             return rebuilds
-        return [*Compaction.planned_sql(self._worker, self._measure), *rebuilds, record.analyze(table)]
+        return [*Compaction.planned_sql(self._worker, self._measure), *rebuilds, statements.analyze(table)]
 
     def _rewrite(self, remedy: Remedy) -> str:
         if remedy == "pg_repack":
             options = arguments(self._measure.name, superuser=self._common.capabilities.is_superuser)
             return " ".join(["pg_repack", *options])
-        return record.REWRITE[remedy].format(table=self._measure.name)
+        return statements.REWRITE[remedy].format(table=self._measure.name)
 
     def _turn(self, remedy: Remedy) -> AbstractContextManager[object]:
         """Two tables locked at the same time can stop an app that one locked table only slows down."""

@@ -13,7 +13,6 @@ from ansible_collections.pitstop.runbook.plugins.module_utils import _safety as 
 from ansible_collections.pitstop.runbook.plugins.module_utils._capabilities import Capabilities
 from ansible_collections.pitstop.runbook.plugins.module_utils._safety import (
     GATES,
-    GATES_OF,
     RUN_GATES,
     Gate,
     GateLimits,
@@ -23,8 +22,6 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._units import seco
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._capabilities import free_for_table
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._locks import describe
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
-
-__all__ = ["GATES_OF", "Gates"]
 
 LOOK_EVERY_S = 0.5
 SAY_EVERY_S = 10.0

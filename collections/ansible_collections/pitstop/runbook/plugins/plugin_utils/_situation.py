@@ -48,10 +48,11 @@ def situation(
 ) -> Situation:
     """What holds for one table now."""
     oid = measure.oid
+    shape = database.row(SHAPE_SQL, (oid,))
     obstacles: dict[Remedy, tuple[str, ...]] = {
         "compact": (*compaction_obstacles(database, oid), *_room(measure)),
-        "repack": tuple(_repack(database.row(SHAPE_SQL, (oid,)), capabilities)),
-        "pg_repack": tuple(_pg_repack(database.row(SHAPE_SQL, (oid,)), capabilities)),
+        "repack": tuple(_repack(shape, capabilities)),
+        "pg_repack": tuple(_pg_repack(shape, capabilities)),
     }
     if not maintainable:
         why = f"role {capabilities.role} neither owns the table nor has MAINTAIN on it"

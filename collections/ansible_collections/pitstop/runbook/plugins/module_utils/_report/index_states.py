@@ -41,11 +41,6 @@ def needless(evidence: Evidence) -> Iterator[tuple[str, Fact]]:
                 yield kind, index
 
 
-def reason_of(index: Fact) -> str:
-    """Why an index is called needless."""
-    return index["why"].text or index["reason"].text
-
-
 def indexes(evidence: Evidence, say: Language) -> Section | None:
     """Each declared index: how it was found, what was done; then those that are reported and never dropped."""
     declared = evidence["indexes"]["indexes"].records()
@@ -93,7 +88,7 @@ def _needless_table(evidence: Evidence, say: Language) -> Iterator[Table]:
             (
                 code_cell(index["name"].text),
                 code_cell(index["table"].text) if index["table"] else EMPTY,
-                Cell(say(f"needless.{kind}"), notes=(say.quote(reason_of(index), tone="quiet"),)),
+                Cell(say(f"needless.{kind}"), notes=(say.quote(index["reason"].text, tone="quiet"),)),
                 bytes_cell(index["size_bytes"].number, say),
             )
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.database import outcome_of, repairs
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.delivery import BACKUP_WAIVED
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.evidence import Evidence
-from ansible_collections.pitstop.runbook.plugins.module_utils._report.index_states import needless, reason_of
+from ansible_collections.pitstop.runbook.plugins.module_utils._report.index_states import needless
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.language import Language
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.results import goal_texts
 from ansible_collections.pitstop.runbook.plugins.module_utils._report.view import Cell, Listing, Section
@@ -69,4 +69,4 @@ def _unmeasured(evidence: Evidence, say: Language) -> Iterator[str]:
 
 def _indexes(evidence: Evidence, say: Language) -> Iterator[str]:
     for kind, index in needless(evidence):
-        yield say(f"next.{kind}", index=index["name"].text, why=reason_of(index) or say("next.no_reason"))
+        yield say(f"next.{kind}", index=index["name"].text, why=index["reason"].text or say("next.no_reason"))
