@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import Console
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._waiters import Queue
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._watch import Watch
 
 Open = Callable[[], Database]
@@ -120,6 +121,6 @@ def test_the_statement_after_the_watched_one_is_not_cancelled(connect: Open, con
     watch = Watch(watcher, ours, console, "invoices", max_blocking_ms=1)
     stale = ours.row("SELECT query_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")["query_start"]
     with waiting(ours, "SELECT pg_sleep(1)") as came_of_it:
-        watch._cancel(stale, 1, 2.0)
+        watch._cancel(Queue(1, 2.0, stale))
     assert came_of_it == ["done"]
     assert not watch.cancelled

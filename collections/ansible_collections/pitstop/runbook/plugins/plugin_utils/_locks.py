@@ -34,6 +34,12 @@ SELECT a.pid, coalesce(nullif(a.application_name, ''), a.backend_type) AS applic
  ORDER BY a.xact_start NULLS LAST
 """
 
+SESSION_SQL = """
+SELECT pid, coalesce(nullif(application_name, ''), backend_type) AS application_name, usename, state, query,
+       extract(epoch FROM clock_timestamp() - xact_start)::float8 AS age_s
+  FROM pg_stat_activity WHERE pid = %s
+"""
+
 VACUUMS_SQL = """
 SELECT pg_stat_get_vacuum_count(c) + pg_stat_get_analyze_count(c) AS count FROM CAST(to_regclass(%s) AS oid) AS c
 """
@@ -76,6 +82,12 @@ def describe(session: dict[str, Any]) -> str:
     name = session["application_name"] or "no application name"
     age = seconds_text(session["age_s"] or 0)
     return f"pid {session['pid']} ({name}, {session['usename']}, {session['state']} for {age}): {statement}"
+
+
+def session(database: Database, pid: int) -> str | None:
+    """The session ``pid`` in one line; None when it has gone."""
+    found = database.rows(SESSION_SQL, (pid,))
+    return describe(found[0]) if found else None
 
 
 def holders(database: Database, table: str) -> str:

@@ -9,24 +9,17 @@ from typing import Self
 
 import psycopg2
 
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._locks import describe
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._locks import session
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._waiters import Waiters
 
 POLL_S = 0.1
 IDLE_PROBES = 3
 
 PULSE_SQL = """
-SELECT coalesce((SELECT max(extract(epoch FROM clock_timestamp() - a.state_change))::float8 * 1000
-                   FROM pg_stat_activity a
-                  WHERE a.wait_event_type = 'Lock' AND %(pid)s = ANY (pg_blocking_pids(a.pid))), 0) AS stall_ms,
-       (SELECT max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn))::bigint
+SELECT (SELECT max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn))::bigint
           FROM pg_stat_replication WHERE state IN ('streaming', 'catchup')) AS lag_bytes,
        (pg_blocking_pids(%(pid)s))[1] AS blocker
-"""
-BLOCKER_SQL = """
-SELECT pid, application_name, usename, state, query,
-       extract(epoch FROM clock_timestamp() - xact_start)::float8 AS age_s
-  FROM pg_stat_activity WHERE pid = %s
 """
 
 
@@ -41,14 +34,18 @@ class Pulse:
     def __init__(self, database: Database, watched: Database) -> None:
         self._database = database
         self._pid = watched.pid
+        self._waiters = Waiters(database, watched.pid)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._idle_ms = 0.0
         self.slowed_ms = 0.0
         self.lag_bytes: int | None = None
         self.blocker = ""
-        self.longest_stall_ms = 0.0
         self.longest_probe_ms = 0.0
+
+    @property
+    def longest_stall_ms(self) -> float:
+        return self._waiters.longest_ms
 
     def __enter__(self) -> Self:
         self._idle_ms = min(self._ask() for _ in range(IDLE_PROBES))
@@ -71,9 +68,9 @@ class Pulse:
     def _ask(self) -> float:
         began = time.monotonic()
         row = self._database.row(PULSE_SQL, {"pid": self._pid})
-        self.longest_stall_ms = max(self.longest_stall_ms, row["stall_ms"])
-        self.lag_bytes = row["lag_bytes"]
         took_ms = (time.monotonic() - began) * 1000
-        if row["blocker"] and (found := self._database.rows(BLOCKER_SQL, (row["blocker"],))):
-            self.blocker = describe(found[0])
+        self.lag_bytes = row["lag_bytes"]
+        if row["blocker"]:
+            self.blocker = session(self._database, row["blocker"]) or self.blocker
+        self._waiters.look()
         return took_ms

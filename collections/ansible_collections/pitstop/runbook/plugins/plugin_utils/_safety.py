@@ -20,7 +20,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._safety import (
 )
 from ansible_collections.pitstop.runbook.plugins.module_utils._units import seconds_text
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._capabilities import free_for_table
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._locks import describe
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._locks import describe, session
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
 
 LOOK_EVERY_S = 0.5
@@ -87,12 +87,6 @@ SELECT a.pid, coalesce(nullif(a.application_name, ''), a.backend_type) AS applic
  WHERE l.relation = %(oid)s AND NOT l.granted AND a.datname = current_database()
    AND a.application_name <> current_setting('application_name')
  ORDER BY a.query_start
-"""
-
-SESSION_SQL = """
-SELECT a.pid, coalesce(nullif(a.application_name, ''), a.backend_type) AS application_name, a.usename, a.state, a.query,
-       coalesce(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::float8 AS age_s
-  FROM pg_stat_activity a WHERE a.pid = %s
 """
 
 # pg_repack's names, and the advisory lock that it holds while it works: both as of 1.4 and 1.5.
@@ -203,7 +197,9 @@ class _Look:
 
     def lock_queue(self) -> list[Obstacle]:
         waiting = self._of_table(QUEUE_SQL)
-        return judge.lock_queue({**_named(row), "blocker": self._session(row["blocking_pid"])} for row in waiting)
+        return judge.lock_queue(
+            {**_named(row), "blocker": session(self.database, row["blocking_pid"])} for row in waiting
+        )
 
     def wraparound(self) -> list[Obstacle]:
         return judge.wraparound(_named(row) for row in self._of_table(WRAPAROUND_SQL))
@@ -225,10 +221,6 @@ class _Look:
 
     def _of_table(self, sql: str) -> list[dict[str, Any]]:
         return self.database.rows(sql, {"oid": self.table_oid})
-
-    def _session(self, pid: int | None) -> str:
-        found = self.database.rows(SESSION_SQL, (pid,))
-        return describe(found[0]) if found else ""
 
 
 def _named(row: dict[str, Any]) -> dict[str, Any]:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
 from typing import Any, Self
 
 import psycopg2
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._progress import Progress
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import Console
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._locks import describe
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._locks import session
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._waiters import Queue, Waiters
 
 POLL_S = 0.1
 SAY_AFTER_S = 1.0
@@ -31,27 +31,7 @@ SELECT relname, current_setting('block_size')::int AS block_bytes FROM pg_class
  ORDER BY relname = 'pg_stat_progress_cluster', relname
 """
 
-# pg_blocking_pids counts those ahead in the queue as well, so whoever waits behind a waiting statement of ours is seen;
-# the recursion sees those who wait behind these. pg_locks shows the waits of all roles, unlike pg_stat_activity.
-WAITING_SQL = """
-WITH RECURSIVE waiting AS MATERIALIZED (
-    SELECT l.pid, pg_blocking_pids(l.pid) AS blockers, {waited_ms} AS waited_ms FROM pg_locks l WHERE NOT l.granted
-), behind AS (
-    SELECT pid, waited_ms FROM waiting WHERE %(pid)s = ANY (blockers)
-     UNION SELECT w.pid, w.waited_ms FROM waiting w JOIN behind b ON b.pid = ANY (w.blockers)
-)
-SELECT b.pid, max(b.waited_ms)::float8 AS waited_ms,
-       (SELECT query_start FROM pg_stat_activity WHERE pid = %(pid)s) AS query_start
-  FROM behind b WHERE b.pid <> %(pid)s GROUP BY b.pid
-"""
-WAITED_MS = "extract(epoch FROM clock_timestamp() - l.waitstart) * 1000"
-HAS_WAITSTART_SQL = "SELECT FROM pg_attribute WHERE attrelid = 'pg_locks'::regclass AND attname = 'waitstart'"
-
-SESSION_SQL = """
-SELECT pid, application_name, usename, state, query,
-       extract(epoch FROM clock_timestamp() - xact_start)::float8 AS age_s
-  FROM pg_stat_activity WHERE pid = %s
-"""
+ROW_SQL = "SELECT to_jsonb(p) AS row FROM pg_catalog.{view} p WHERE pid = %(pid)s"
 
 # Not the statement after the one that others were seen waiting for.
 CANCEL_SQL = """
@@ -75,11 +55,14 @@ class Watch:
         self._console = console
         self._label = label
         self._max_blocking_ms = max_blocking_ms
-        self._first_seen: dict[int, float] = {}
+        self._waiters = Waiters(database, watched.pid)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self.longest_stall_ms = 0.0
         self.cancelled = False
+
+    @property
+    def longest_stall_ms(self) -> float:
+        return self._waiters.longest_ms
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -100,46 +83,28 @@ class Watch:
     def _watch(self) -> None:
         began = time.monotonic()
         views = self._database.rows(VIEWS_SQL)
+        # One round trip for all of them: their columns differ, so rows come as JSON.
+        rows_sql = " UNION ALL ".join(ROW_SQL.format(view=view["relname"]) for view in views)
         progress = Progress(began, int(views[0]["block_bytes"]))
-        has_waitstart = bool(self._database.rows(HAS_WAITSTART_SQL))
-        waiting_sql = WAITING_SQL.format(waited_ms=WAITED_MS if has_waitstart else "NULL::float8")
         while not self._stop.wait(POLL_S):
-            self._look_for_blocked(waiting_sql)
-            row = self._row([view["relname"] for view in views])
-            blocker = self._blocker(row)
+            queue = self._waiters.look()
+            if self._max_blocking_ms and queue.longest_ms > self._max_blocking_ms and not self.cancelled:
+                self._cancel(queue)
+            rows = self._database.rows(rows_sql, {"pid": self._pid})
             now = time.monotonic()
-            if row and now - began >= SAY_AFTER_S:
-                self._console.progress(self._label, f"{self._label}: {progress.text(row, now, blocker)}")
+            if rows and now - began >= SAY_AFTER_S:
+                self._show(progress, rows[0]["row"], now)
 
-    def _look_for_blocked(self, waiting_sql: str) -> None:
-        waiting = self._database.rows(waiting_sql, {"pid": self._pid})
-        now = time.monotonic()
-        self._first_seen = {session["pid"]: self._first_seen.get(session["pid"], now) for session in waiting}
-        # 13 does not say since when; later ones not for a moment after a wait has begun.
-        seen_ms = {pid: 1000 * (now - first) for pid, first in self._first_seen.items()}
-        longest_ms = max((session["waited_ms"] or seen_ms[session["pid"]] for session in waiting), default=0.0)
-        self.longest_stall_ms = max(self.longest_stall_ms, longest_ms)
-        if self._max_blocking_ms and longest_ms > self._max_blocking_ms and not self.cancelled:
-            self._cancel(waiting[0]["query_start"], len(waiting), longest_ms)
+    def _show(self, progress: Progress, row: dict[str, Any], now: float) -> None:
+        blocker = session(self._database, row["current_locker_pid"]) if row.get("current_locker_pid") else None
+        self._console.progress(self._label, f"{self._label}: {progress.text(row, now, blocker)}")
 
-    def _cancel(self, query_start: object, sessions: int, longest_ms: float) -> None:
+    def _cancel(self, queue: Queue) -> None:
         self.cancelled = True  # before the statement's error reaches whoever asks
-        self.cancelled = bool(self._database.rows(CANCEL_SQL, (self._pid, query_start)))
+        self.cancelled = bool(self._database.rows(CANCEL_SQL, (self._pid, queue.query_start)))
         if self.cancelled:
             self._console.say(
-                f"{self._label}: {sessions} session(s) have waited up to {longest_ms:.0f} ms for it,"
+                f"{self._label}: {queue.sessions} session(s) have waited up to {queue.longest_ms:.0f} ms for it,"
                 f" above {self._max_blocking_ms} ms: cancelled it",
                 "yellow",
             )
-
-    def _row(self, views: Sequence[str]) -> dict[str, Any] | None:
-        for view in views:
-            if rows := self._database.rows(f"SELECT * FROM pg_catalog.{view} WHERE pid = %s", (self._pid,)):
-                return rows[0]
-        return None
-
-    def _blocker(self, row: dict[str, Any] | None) -> str | None:
-        if not row or not row.get("current_locker_pid"):
-            return None
-        found = self._database.rows(SESSION_SQL, (row["current_locker_pid"],))
-        return describe(found[0]) if found else None
