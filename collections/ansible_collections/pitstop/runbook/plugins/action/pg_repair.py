@@ -18,7 +18,6 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import 
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._repair_common import Common, Policy
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._repairs import Repairs
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._sessions import Sessions
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._tables import expand
 
 
@@ -32,8 +31,7 @@ class ActionModule(Operation):
         with self.database() as database:
             common = Common(self.capabilities(database), policy, self.console, url)
             choices = self._choices(database)
-            name = database.connection.info.dsn_parameters["application_name"]
-        repairs = Repairs(Sessions(lambda: Database(url, name)), common, choices)
+        repairs = Repairs(self.sessions(url), common, choices)
         if self.check:
             repairs.plan()
         else:

@@ -30,6 +30,7 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import with_h
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuClient
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku_data import HerokuDatabase
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._sessions import Sessions
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._signals import interruptible
 
 display = Display()
@@ -150,8 +151,15 @@ class Operation(ActionBase):
 
     def database(self) -> Database:
         """A new session on the app's database, named after the run; use it as a context manager."""
+        return self._connected(self.database_url())
+
+    def sessions(self, url: str) -> Sessions:
+        """Sessions like that for several threads, on the database at ``url``: it is asked for once, in this thread."""
+        return Sessions(lambda: self._connected(url))
+
+    def _connected(self, url: str) -> Database:
         name = self.opened_run.application_name if self.opened_run else "pitstop"
-        return Database(self.database_url(), name, self.cancelled.append)
+        return Database(url, name, self.cancelled.append)
 
     def capabilities(self, database: Database) -> Capabilities:
         """What can be done on this server by this role: as the run has it, else read now."""
