@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import psycopg2
@@ -12,7 +13,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._errors import Pit
 from ansible_collections.pitstop.runbook.plugins.module_utils._index_plan import IndexPlan
 from ansible_collections.pitstop.runbook.plugins.module_utils._index_state import Step, Table
 from ansible_collections.pitstop.runbook.plugins.module_utils._indexes import DeclaredIndex, refuse_twice
-from ansible_collections.pitstop.runbook.plugins.module_utils._safety import GATES_OF, MISSING_ROWS, GateLimits
+from ansible_collections.pitstop.runbook.plugins.module_utils._safety import GATES_OF, GateLimits, refuse, version
 from ansible_collections.pitstop.runbook.plugins.modules.pg_index import ARGUMENT_SPEC
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._index_build import (
     Manners,
@@ -55,15 +56,10 @@ class ActionModule(Operation):
         here = [other for other in self._declared if other.table == index.table]
         return plan_declared(self._watcher, index, here)
 
-    def _refuse_version(self, plans: Any) -> None:
-        if self._worker.server_version in MISSING_ROWS and any(
-            "CONCURRENTLY" in s for p in plans for s in p.statements
-        ):
-            raise PitstopError(
-                "No index is built concurrently on this server",
-                why="PostgreSQL 14.0 to 14.3 builds indexes that miss rows then",
-                next_step="update it to 14.4 or newer",
-            )
+    def _refuse_version(self, plans: Iterable[IndexPlan]) -> None:
+        if any("CONCURRENTLY" in statement for plan in plans for statement in plan.statements):
+            known = self.capabilities(self._worker)
+            refuse(version(known.server_version, known.server_version_num))
 
     def _converge(self, index: DeclaredIndex, table: Table, plan: IndexPlan) -> None:
         if not self.check and (plan.steps or plan.found.startswith("building")):
@@ -89,7 +85,7 @@ class ActionModule(Operation):
     def _imagine(self, index: DeclaredIndex, table: Table, entry: dict[str, Any]) -> None:
         """Ask HypoPG, which may be there, whether the named statements would use the index."""
         create = index.create(self._worker.quoted, table=table.name, how="")
-        entry["what_if"] = what_if(self._worker, create, self.args["statements"])
+        entry["what_if"] = what_if(self._worker, create, self.args["statements"], self.capabilities(self._worker))
         for answer in entry["what_if"]:
             uses = "would use it" if answer["uses"] else "would not use it"
             costs = f"estimated cost {answer['cost_before']} -> {answer['cost_after']}"

@@ -32,8 +32,7 @@ class ActionModule(Operation):
         looked_at: list[Entry] = []
         if statements:
             with self.database() as database:
-                commands = self.capabilities(database).commands
-                explainer = Explainer(database, has_generic_plan="generic_plan" in commands)
+                explainer = Explainer(database, self.capabilities(database))
                 database.set_timeouts(lock_ms=LOCK_TIMEOUT_MS, statement_ms=STATEMENT_TIMEOUT_MS)
                 looked_at = [
                     self._look(explainer, statement, before.get(statement["name"])) for statement in statements

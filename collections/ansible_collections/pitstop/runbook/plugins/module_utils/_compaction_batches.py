@@ -86,7 +86,9 @@ A row takes 28 bytes at least, its line pointer included.
 """
 
 
-def batch_sql(table: str, oid: int, column: str, *, lower: int, upper: int, pace: Pace, tid_range_scan: bool) -> str:
+def batch_sql(
+    table: str, oid: int, column: str, *, lower: int, upper: int, throttle: Throttle, tid_range_scan: bool
+) -> str:
     """The statement that empties pages of ``table`` from ``upper`` (exclusive) down to ``lower``, while it has time."""
     return BATCH_SQL.format(
         table=table,
@@ -94,8 +96,8 @@ def batch_sql(table: str, oid: int, column: str, *, lower: int, upper: int, pace
         column=column,
         lower=lower,
         upper=upper,
-        group_pages=pace.group_pages,
-        budget_ms=round(pace.budget_ms, 1),
+        group_pages=throttle.group_pages,
+        budget_ms=round(throttle.budget_ms, 1),
         **(TID_RANGE if tid_range_scan else TID_LIST),
     )
 
@@ -128,7 +130,7 @@ class Batch:
         return cls(**row["report"], heap_bytes=row["heap_bytes"])
 
 
-class Pace:
+class Throttle:
     """How long the next batch may take (``budget_ms``), in groups of how many pages, after what pause."""
 
     def __init__(self, policy: CompactionPolicy) -> None:

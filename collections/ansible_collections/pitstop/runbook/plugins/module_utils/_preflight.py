@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
-from ansible_collections.pitstop.runbook.plugins.module_utils._safety import Obstacle, recovery, version
+from ansible_collections.pitstop.runbook.plugins.module_utils._safety import recovery, refuse, version
 
 OLDEST_MAJOR = 13
 POOL_SUFFIX = "CONNECTION_POOL_URL"
@@ -39,7 +39,7 @@ def refuse_database(facts: Mapping[str, Any]) -> None:
             why="session settings, advisory locks and cancelling do not work through it",
             next_step="use the direct URL: on Heroku DATABASE_URL, not DATABASE_CONNECTION_POOL_URL",
         )
-    _refuse(recovery(facts["in_recovery"]))
+    refuse(recovery(facts["in_recovery"]))
     if facts["read_only"]:
         raise PitstopError(
             "The sessions of this role are read-only",
@@ -51,12 +51,7 @@ def refuse_database(facts: Mapping[str, Any]) -> None:
             f"PostgreSQL {facts['server_version']} is not supported",
             next_step=f"upgrade to {OLDEST_MAJOR} or newer",
         )
-    _refuse(version(facts["server_version"], number))
-
-
-def _refuse(obstacles: Iterable[Obstacle]) -> None:
-    for obstacle in obstacles:
-        raise PitstopError(obstacle.what, next_step=obstacle.next_step)
+    refuse(version(facts["server_version"], number))
 
 
 def refuse_tables(tables: Iterable[Mapping[str, Any]], role: str, *, has_maintain: bool) -> None:

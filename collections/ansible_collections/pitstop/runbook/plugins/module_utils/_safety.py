@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
+from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._units import bytes_text, seconds_text
 
 Gate = Literal[
@@ -83,6 +84,12 @@ class GateLimits:
     max_replica_lag_bytes: int = 32 << 20
     max_replica_lag_s: float = 10.0
     wait_s: float = 30.0
+
+
+def refuse(obstacles: Iterable[Obstacle]) -> None:
+    """Raise PitstopError for the first of them, where there is no waiting for it."""
+    for obstacle in obstacles:
+        raise PitstopError(obstacle.what, next_step=obstacle.next_step)
 
 
 def recovery(in_recovery: bool) -> list[Obstacle]:

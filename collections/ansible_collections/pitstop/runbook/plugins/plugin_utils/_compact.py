@@ -26,7 +26,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._compaction import
 )
 from ansible_collections.pitstop.runbook.plugins.module_utils._compaction_batches import (
     Batch,
-    Pace,
+    Throttle,
     batch_sql,
     update_sql,
 )
@@ -36,7 +36,7 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._compact_readings 
     index_bytes,
     next_xid,
     older_snapshot,
-    read_table,
+    read_compactable,
 )
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import Console
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._locks import SHARED_LOCK_MS, holders, jittered
@@ -69,7 +69,7 @@ pages have dead rows, and then cannot cut these pages off.
 
 def compaction_obstacles(database: Database, table_oid: int) -> tuple[str, ...]:
     """Why it would be wrong to compact this table, in one line each with the better way; empty when it is fine."""
-    return _compaction.obstacles(read_table(database, table_oid))
+    return _compaction.obstacles(read_compactable(database, table_oid))
 
 
 class _Stopped(Exception):
@@ -119,11 +119,11 @@ class Compaction:
         self._tid_range_scan = "tid_range_scan" in capabilities.commands
         self._measure = measure
         self._oid = measure.oid
-        self._facts = read_table(worker, self._oid)
+        self._facts = read_compactable(worker, self._oid)
         self._table = table
         self._block_bytes = block_bytes(worker)
         self._goal = goal_pages(measure.live_bytes, self._block_bytes)
-        self._pace = Pace(policy)
+        self._throttle = Throttle(policy)
         self._result = CompactionResult(goal_bytes=self._goal * self._block_bytes)
         deadlock_ms = int(worker.row("SELECT setting FROM pg_settings WHERE name = 'deadlock_timeout'")["setting"])
         self._lock_ms = max(1, min(policy.lock_ms, deadlock_ms // 2))
@@ -133,7 +133,7 @@ class Compaction:
     @staticmethod
     def planned_sql(database: Database, measure: Measure) -> list[str]:
         """What a compaction would send, with the pages of its first chunk; nothing is touched."""
-        facts, page_bytes = read_table(database, measure.oid), block_bytes(database)
+        facts, page_bytes = read_compactable(database, measure.oid), block_bytes(database)
         pages = measure.heap_bytes // page_bytes
         lower = next_chunk(pages, goal_pages(measure.live_bytes, page_bytes))
         if lower is None or _compaction.obstacles(facts):
@@ -227,7 +227,7 @@ class Compaction:
                     chunk.emptied_to = min(chunk.emptied_to, upper)
                     self._note(batch, chunk)
                     self._look_for_growth(batch, chunk)
-                    self._pause(self._pace.after(batch, pulse.slowed_ms))
+                    self._pause(self._throttle.after(batch, pulse.slowed_ms))
                     self._wait_for_replicas(pulse)
             finally:
                 self._result.longest_stall_ms = max(self._result.longest_stall_ms, pulse.longest_stall_ms)
@@ -249,7 +249,7 @@ class Compaction:
                 self._facts["column_name"],
                 lower=lower,
                 upper=upper,
-                pace=self._pace,
+                throttle=self._throttle,
                 tid_range_scan=self._tid_range_scan,
             )
             try:
@@ -257,7 +257,7 @@ class Compaction:
             except (psycopg2.errors.LockNotAvailable, psycopg2.errors.QueryCanceled) as error:
                 locked = isinstance(error, psycopg2.errors.LockNotAvailable)
                 self._result.repeated_batches += 1
-                self._pace.after_refusal()
+                self._throttle.after_refusal()
                 self._pause(attempt * jittered(RETRY_S))
             except psycopg2.Error as error:
                 if self._worker.connection.closed:

@@ -87,7 +87,7 @@ SELECT format('%%I.%%I', c.relnamespace::regnamespace::name, c.relname) AS name,
 """
 
 
-def read_table(database: Database, oid: int) -> dict[str, Any]:
+def read_compactable(database: Database, oid: int) -> dict[str, Any]:
     """What the catalogue says of a table that matters here: see ``OBSTACLES``; and the column to set to itself."""
     return database.row(TABLE_SQL, {"oid": oid})
 

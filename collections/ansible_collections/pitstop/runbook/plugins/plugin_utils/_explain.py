@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ansible_collections.pitstop.runbook.plugins.module_utils._capabilities import Capabilities
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._named_statements import PreparedStatement
 from ansible_collections.pitstop.runbook.plugins.module_utils._plans import (
@@ -80,12 +81,12 @@ WRITES = ("ModifyTable", "LockRows")
 class Explainer:
     """Explains one prepared statement at a time. Use as ``with explainer.prepared(statement): explainer.look(…)``.
 
-    ``has_generic_plan``: whether EXPLAIN takes GENERIC_PLAN (16+). Without it the plan cache is told to make one.
+    Where EXPLAIN has no GENERIC_PLAN (before 16) the plan cache is told to make one.
     """
 
-    def __init__(self, database: Database, *, has_generic_plan: bool) -> None:
+    def __init__(self, database: Database, capabilities: Capabilities) -> None:
         self._database = database
-        self._has_generic_plan = has_generic_plan
+        self._has_generic_plan = "generic_plan" in capabilities.commands
         self._values: tuple[Any, ...] = ()
         self._text = ""
         self.generic = False
@@ -111,10 +112,14 @@ class Explainer:
 
     def look(self, expectation: Expectation, *, analyze: bool) -> Look:
         """The statement's plan, the same without sequential scans, and what the catalogue knows of what it touches."""
-        kind: PlanKind = "analyzed" if analyze else "generic" if self.generic else "bound"
-        plan = Plan.from_explain(self._explain(analyze=analyze), kind)
+        plan = self.plan(analyze=analyze)
         without = Plan.from_explain(self._explain(seqscan=False))
         return Look(plan, without, self._surroundings(expectation, plan))
+
+    def plan(self, *, analyze: bool = False) -> Plan:
+        """The statement's plan alone."""
+        kind: PlanKind = "analyzed" if analyze else "generic" if self.generic else "bound"
+        return Plan.from_explain(self._explain(analyze=analyze), kind)
 
     def sequence_hazard(self) -> str | None:
         """What would draw a number from a sequence if the statement were run, and keep it although it is rolled back.

@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg2
 
+from ansible_collections.pitstop.runbook.plugins.module_utils._capabilities import Capabilities
+from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._named_statements import (
     PreparedStatement,
     prepared_statement,
 )
+from ansible_collections.pitstop.runbook.plugins.module_utils._plans import Plan
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._explain import Explainer
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
 
 SCHEMA_SQL = """
@@ -21,7 +25,9 @@ SELECT quote_ident(n.nspname) AS schema FROM pg_extension e JOIN pg_namespace n 
 EXPLAIN_MS = 5000
 
 
-def what_if(database: Database, create: str, statements: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def what_if(
+    database: Database, create: str, statements: Sequence[Mapping[str, Any]], capabilities: Capabilities
+) -> list[dict[str, Any]]:
     """For each statement with its parameters: whether its plan has the index, and its cost without and with it.
 
     Empty where HypoPG is not installed, or cannot imagine such an index.
@@ -31,45 +37,34 @@ def what_if(database: Database, create: str, statements: Sequence[Mapping[str, A
         return []
     schema = found[0]["schema"]
     prepared = [prepared_statement(one["name"], one["sql"], one.get("params")) for one in statements]
+    explainer = Explainer(database, capabilities)
     database.set_timeouts(lock_ms=EXPLAIN_MS, statement_ms=EXPLAIN_MS)
-    without = {statement.name: _plan(database, statement) for statement in prepared}
+    without = [_plan(explainer, statement) for statement in prepared]
     try:
         index = database.row(f"SELECT indexname FROM {schema}.hypopg_create_index(%s)", (create,))["indexname"]
-        return [_answer(database, statement, index, without[statement.name]) for statement in prepared]
+        return [
+            _answer(statement.name, index, before, _plan(explainer, statement))
+            for statement, before in zip(prepared, without, strict=True)
+        ]
     except psycopg2.Error:
         return []
     finally:
         database.rows(f"SELECT {schema}.hypopg_reset()")
 
 
-def _answer(database: Database, statement: PreparedStatement, index: str, before: Any) -> dict[str, Any]:
-    after = _plan(database, statement)
+def _answer(statement: str, index: str, before: Plan | None, after: Plan | None) -> dict[str, Any]:
     return {
-        "statement": statement.name,
-        "uses": bool(after) and index in _indexes(after),
-        "cost_before": before and before["Total Cost"],
-        "cost_after": after and after["Total Cost"],
+        "statement": statement,
+        "uses": after is not None and index in after.indexes,
+        "cost_before": before and before.cost,
+        "cost_after": after and after.cost,
     }
 
 
-def _plan(database: Database, statement: PreparedStatement) -> Any:
+def _plan(explainer: Explainer, statement: PreparedStatement) -> Plan | None:
     """The plan, not executed; None where the statement cannot be planned as it is given."""
     try:
-        with database.rolled_back():
-            database.execute(f"PREPARE pitstop_what_if AS {statement.text}")
-            try:
-                marks = ", ".join(["%s"] * len(statement.values or ()))
-                call = f"EXECUTE pitstop_what_if({marks})" if marks else "EXECUTE pitstop_what_if"
-                row = database.row(f"EXPLAIN (FORMAT JSON) {call}", statement.values or None)
-                return row["QUERY PLAN"][0]["Plan"]
-            finally:
-                database.execute("ROLLBACK; DEALLOCATE pitstop_what_if; BEGIN")
-    except psycopg2.Error:
+        with explainer.prepared(statement):
+            return explainer.plan()
+    except (psycopg2.Error, PitstopError):
         return None
-
-
-def _indexes(plan: Mapping[str, Any]) -> Iterator[str]:
-    if "Index Name" in plan:
-        yield plan["Index Name"]
-    for inner in plan.get("Plans", ()):
-        yield from _indexes(inner)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 import threading
@@ -15,7 +14,7 @@ from pathlib import Path
 from psycopg2.extensions import parse_dsn
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError, last_lines
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._pg_tools import PACKAGED_BINS
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._pg_tools import candidates
 
 WAIT_S = 1
 """How long it may try for a lock; with --no-kill-backend it then gives the table up.
@@ -42,12 +41,7 @@ ARGUMENTS = ("host", "port", "user", "dbname")
 
 def find_client(extension_version: str) -> Path | None:
     """A pg_repack of this version on the PATH, or where packages put it."""
-    on_path = shutil.which("pg_repack")
-    packaged = sorted(path for pattern in PACKAGED_BINS for path in Path("/").glob(f"{pattern[1:]}/pg_repack"))
-    for client in [*([Path(on_path)] if on_path else []), *packaged]:
-        if _version(client) == extension_version:
-            return client
-    return None
+    return next((client for client in candidates("pg_repack") if _version(client) == extension_version), None)
 
 
 def owners_may(extension_version: str) -> bool:

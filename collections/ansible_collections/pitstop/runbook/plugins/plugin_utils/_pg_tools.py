@@ -43,7 +43,7 @@ class Tool:
 
 def find_tool(name: str, bin_dir: str | None, server_major: int) -> Tool:
     """A ``name`` not older than the server: in ``bin_dir`` when given, else on the PATH, else where packages put it."""
-    found = [_tool(path) for path in _candidates(name, bin_dir)]
+    found = [_tool(path) for path in candidates(name, bin_dir)]
     for tool in found:
         if tool.major >= server_major:
             return tool
@@ -131,7 +131,8 @@ def _wait(process: subprocess.Popen[bytes], target: Path, timeout_s: float, prog
         progress(folder_bytes(target))
 
 
-def _candidates(name: str, bin_dir: str | None) -> Iterator[Path]:
+def candidates(name: str, bin_dir: str | None = None) -> Iterator[Path]:
+    """Programs of that name: in ``bin_dir`` when given, else on the PATH, then where packages put them."""
     if bin_dir:
         places = [Path(bin_dir) / name]
     else:

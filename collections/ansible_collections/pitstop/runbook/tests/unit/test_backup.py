@@ -112,7 +112,7 @@ def test_evidence_of_no_backup_counts_for_none(evidence: dict[str, Any] | None) 
     assert from_evidence(evidence) is None
 
 
-moments = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+moments = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis wants naive bounds
 
 
 @given(st.lists(moments, min_size=1))

@@ -22,7 +22,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._compaction_batche
     BUDGET_MIN_MS,
     GROUP_PAGES_MAX,
     Batch,
-    Pace,
+    Throttle,
     batch_sql,
     update_sql,
 )
@@ -105,62 +105,68 @@ def test_the_goal_allows_for_fragments() -> None:
     slowed_ms=st.floats(0, 5000),
     group_share=st.floats(0, 1),
 )
-def test_the_pace_stays_within_its_bounds(milliseconds: list[float], slowed_ms: float, group_share: float) -> None:
+def test_the_throttle_stays_within_its_bounds(milliseconds: list[float], slowed_ms: float, group_share: float) -> None:
     """Whatever the server does: no batch is planned beyond the target, none of nothing, and pauses end."""
     policy = CompactionPolicy()
-    pace = Pace(policy)
+    throttle = Throttle(policy)
     for took in milliseconds:
         batch = dataclasses.replace(BATCH, milliseconds=took, slowest_group_ms=took * group_share)
-        pause = pace.after(batch, slowed_ms)
+        pause = throttle.after(batch, slowed_ms)
         assert 0 <= pause < 30
-        assert BUDGET_MIN_MS <= pace.budget_ms <= policy.target_batch_ms
-        assert 1 <= pace.group_pages <= GROUP_PAGES_MAX
+        assert BUDGET_MIN_MS <= throttle.budget_ms <= policy.target_batch_ms
+        assert 1 <= throttle.group_pages <= GROUP_PAGES_MAX
 
 
 def test_batches_pause_as_long_as_they_work() -> None:
     """Others need the disk and the processor, too."""
-    assert Pace(CompactionPolicy(duty=0.5)).after(BATCH, 0) == pytest.approx(0.04)
-    assert Pace(CompactionPolicy(duty=0.2)).after(BATCH, 0) == pytest.approx(0.16)
-    assert Pace(CompactionPolicy(duty=1.0, max_wal_bytes_per_s=0)).after(BATCH, 0) == 0
+    assert Throttle(CompactionPolicy(duty=0.5)).after(BATCH, 0) == pytest.approx(0.04)
+    assert Throttle(CompactionPolicy(duty=0.2)).after(BATCH, 0) == pytest.approx(0.16)
+    assert Throttle(CompactionPolicy(duty=1.0, max_wal_bytes_per_s=0)).after(BATCH, 0) == 0
 
 
 def test_wal_is_written_no_faster_than_allowed() -> None:
     """Replicas and archives have to keep up."""
     policy = CompactionPolicy(duty=1.0, max_wal_bytes_per_s=1_000_000)
-    assert Pace(policy).after(BATCH, 0) == pytest.approx(0.96)
+    assert Throttle(policy).after(BATCH, 0) == pytest.approx(0.96)
 
 
 def test_a_slow_probe_makes_batches_shorter_and_pauses_longer() -> None:
     """Somebody else's query takes longer than before: the compaction is what can wait."""
-    pace, calm = Pace(CompactionPolicy(max_probe_latency_ms=20)), Pace(CompactionPolicy())
-    assert pace.after(BATCH, 30) > calm.after(BATCH, 0)
-    assert pace.budget_ms < calm.budget_ms
+    throttle, calm = Throttle(CompactionPolicy(max_probe_latency_ms=20)), Throttle(CompactionPolicy())
+    assert throttle.after(BATCH, 30) > calm.after(BATCH, 0)
+    assert throttle.budget_ms < calm.budget_ms
 
 
 def test_batches_grow_again_when_all_is_well() -> None:
     """One slow moment must not make the rest of the work slow."""
-    pace = Pace(CompactionPolicy(target_batch_ms=50))
+    throttle = Throttle(CompactionPolicy(target_batch_ms=50))
     for _ in range(10):
-        pace.after(dataclasses.replace(BATCH, milliseconds=400, slowest_group_ms=200), 0)
-    assert (pace.budget_ms, pace.group_pages) == (BUDGET_MIN_MS, 1)
+        throttle.after(dataclasses.replace(BATCH, milliseconds=400, slowest_group_ms=200), 0)
+    assert (throttle.budget_ms, throttle.group_pages) == (BUDGET_MIN_MS, 1)
     for _ in range(20):
-        pace.after(dataclasses.replace(BATCH, milliseconds=10, slowest_group_ms=0.1), 0)
-    assert (pace.budget_ms, pace.group_pages) == (37.5, GROUP_PAGES_MAX)
+        throttle.after(dataclasses.replace(BATCH, milliseconds=10, slowest_group_ms=0.1), 0)
+    assert (throttle.budget_ms, throttle.group_pages) == (37.5, GROUP_PAGES_MAX)
 
 
 def test_after_a_refusal_as_few_rows_as_possible_are_held() -> None:
     """Who waits for a lock with a hundred locks in its hands makes others wait for all of them."""
-    pace = Pace(CompactionPolicy())
-    pace.after(BATCH, 0)
-    pace.after_refusal()
-    assert (pace.budget_ms, pace.group_pages) == (BUDGET_MIN_MS, 1)
+    throttle = Throttle(CompactionPolicy())
+    throttle.after(BATCH, 0)
+    throttle.after_refusal()
+    assert (throttle.budget_ms, throttle.group_pages) == (BUDGET_MIN_MS, 1)
 
 
 @pytest.mark.parametrize("tid_range_scan", [True, False])
 def test_a_batch_is_one_transaction_that_changes_nothing(tid_range_scan: bool) -> None:
     """The one statement that touches a user's rows sets a column to itself, in its own pages only."""
     sql = batch_sql(
-        'public."T"', 4711, '"C"', lower=10, upper=20, pace=Pace(CompactionPolicy()), tid_range_scan=tid_range_scan
+        'public."T"',
+        4711,
+        '"C"',
+        lower=10,
+        upper=20,
+        throttle=Throttle(CompactionPolicy()),
+        tid_range_scan=tid_range_scan,
     )
     assert sql.count("UPDATE ") == 1
     assert 'UPDATE ONLY public."T" SET "C" = "C" WHERE ctid ' in sql
