@@ -242,6 +242,8 @@ def _change_of_medians(before: Sequence[float], after: Sequence[float]) -> Chang
         return float(low), float(high)
 
     p_value = float(mannwhitneyu(before, after).pvalue)
+    if math.isnan(p_value):  # SciPy's answer where all samples of both are the same value
+        p_value = 1.0
     method = "Mann-Whitney, and a block bootstrap of the ratio of medians"
     return Change(old, new, "median", method, p_value, interval)
 

@@ -9,7 +9,7 @@ from random import Random
 
 import numpy
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import ttest_ind_from_stats
@@ -68,6 +68,7 @@ def test_the_unit_of_time_does_not_matter(before: list[float], after: list[float
 
 
 @settings(max_examples=50, deadline=None)
+@example([1.0] * 5, [1.0] * 5, True)
 @given(times, times, st.booleans())
 def test_swapping_the_points_swaps_improved_and_worse(before: list[float], after: list[float], raw: bool) -> None:
     """Else the gate would be stricter or laxer than the praise."""
