@@ -8,25 +8,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import psycopg2
 import psycopg2.errors
 import pytest
 
-from ansible_collections.pitstop.runbook.plugins.module_utils._bloat import Measure, RelationMeasure
 from ansible_collections.pitstop.runbook.plugins.module_utils._compaction import CompactionPolicy, CompactionResult
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._capabilities import probe
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._compact import Compaction, compaction_obstacles
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._compact import Compaction
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
 
+from .compacting import Console, compact, copied_bytes, measured
 from .database_helpers import sql
-from .postgres_server import execute, running_server
+from .postgres_server import running_server
 
 STALL_LIMIT_S = 0.5
 """What issue 3 allows the longest stall of other clients to be."""
 
-FAST = CompactionPolicy(duty=1.0)
 
 FINGERPRINT = "SELECT count(*), sum(hashtextextended({table}::text, 0)::numeric) FROM {table}"
 
@@ -89,74 +87,6 @@ SHAPES = {
         "DELETE FROM t WHERE id % 2 = 0",
     ),
 }
-
-
-class Console:
-    """Keeps what is said, and calls ``hook`` at each step, from within the compaction."""
-
-    def __init__(self, hook: Callable[[], object] = lambda: None) -> None:
-        self.lines: list[str] = []
-        self._hook = hook
-
-    def say(self, text: str, color: str | None = None) -> None:
-        self.lines.append(text)
-
-    def progress(self, key: str, text: str) -> None:
-        self.lines.append(text)
-        self._hook()
-
-    def done(self, key: str) -> None:
-        pass
-
-
-def compact(
-    url: str,
-    table: str = "public.t",
-    *,
-    policy: CompactionPolicy = FAST,
-    console: Console | None = None,
-    stop: threading.Event | None = None,
-    expected_bytes: int | None = None,
-) -> CompactionResult:
-    """Compact a table with a measure of what its rows need."""
-    with Database(url, "pitstop:test") as worker, Database(url, "pitstop:test") as watcher:
-        return Compaction(
-            worker,
-            watcher,
-            table,
-            measured(url, table, expected_bytes),
-            policy,
-            cast(Any, console or Console()),
-            stop or threading.Event(),
-            probe(worker, None),
-        ).run()
-
-
-def measured(url: str, table: str, expected_bytes: int | None = None) -> Measure:
-    [(oid, size)] = sql(url, f"SELECT '{table}'::regclass::oid::bigint, pg_relation_size('{table}')")
-    if expected_bytes is None:
-        expected_bytes = copied_bytes(url, table)
-    heap = RelationMeasure(table, "heap", size, expected_bytes, method="pgstattuple", scanned_percent=100.0)
-    return Measure(name=table, oid=oid, heap=heap, toast=None, indexes=(), total_bytes=size)
-
-
-def copied_bytes(url: str, table: str) -> int:
-    """What a new copy of the table's heap takes, fillfactor and column storage as they are."""
-    [(oid,)] = sql(url, f"SELECT '{table}'::regclass::oid::bigint")
-    copy = f"copy_of_{oid}"
-    [(with_,)] = sql(
-        url,
-        f"SELECT coalesce((SELECT 'WITH (' || o || ')' FROM unnest(reloptions) o WHERE o LIKE 'fillfactor=%'), '')"
-        f" FROM pg_class WHERE oid = {oid}",
-    )
-    [(size,)] = sql(
-        url,
-        f"CREATE TABLE {copy} (LIKE {table} INCLUDING STORAGE) {with_}",
-        f"INSERT INTO {copy} SELECT * FROM {table}",
-        f"SELECT pg_relation_size('{copy}')",
-    )
-    sql(url, f"DROP TABLE {copy}")
-    return int(size)
 
 
 def make(url: str, *statements: str) -> None:
@@ -519,112 +449,3 @@ def test_a_parent_that_somebody_holds_is_waited_for_and_named(database_url: str)
     assert (unhindered.repeated_batches, unhindered.moved_rows > 5000) == (0, True)
     assert "rows stayed locked through 8 tries; in the way: " in result.stopped
     assert "a tenant's deletion" in result.stopped
-
-
-FORBIDDEN = {
-    "triggers would fire for every row moved (stamp)": (
-        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.n := 1; RETURN NEW; END'",
-        "CREATE TRIGGER stamp BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f()",
-    ),
-    "triggers would fire for every row moved (each_statement)": (
-        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
-        "CREATE TRIGGER each_statement AFTER INSERT OR UPDATE ON t EXECUTE FUNCTION f()",
-    ),
-    "triggers would fire for every row moved (checked)": (
-        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
-        "CREATE CONSTRAINT TRIGGER checked AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f()",
-    ),
-    "rules rewrite updates of it (instead)": ("CREATE RULE instead AS ON UPDATE TO t DO INSTEAD NOTHING",),
-    "row-level security hides rows": ("ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",),
-    "constraints would check old rows that may break them (later)": (
-        "INSERT INTO t (n) VALUES (-1)",
-        "ALTER TABLE t ADD CONSTRAINT later CHECK (n > 0) NOT VALID",
-    ),
-    "constraints would check old rows that may break them (parent)": (
-        "CREATE TABLE p (id int PRIMARY KEY)",
-        "ALTER TABLE t ADD CONSTRAINT parent FOREIGN KEY (n) REFERENCES p NOT VALID",
-    ),
-    "subscribers would get every row moved as an update (changes publish it)": (
-        "CREATE PUBLICATION changes FOR TABLE t",
-    ),
-    "this role may not read and update it": ("REVOKE UPDATE ON t FROM CURRENT_USER",),
-    "no column can be set to itself": (
-        "CREATE TABLE fixed (id int GENERATED ALWAYS AS IDENTITY)",
-        "DROP TABLE t",
-        "ALTER TABLE fixed RENAME TO t",
-    ),
-}
-
-
-@pytest.mark.parametrize("reason", FORBIDDEN)
-def test_it_refuses_where_it_would_be_wrong(every_major_owner_url: str, reason: str) -> None:
-    """Each of these would change data, tell others of changes that are none, or fail half way."""
-    sql(every_major_owner_url, "CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY, n int)", *FORBIDDEN[reason])
-    (obstacle,) = obstacles(every_major_owner_url)
-    assert reason in obstacle
-    assert compact(every_major_owner_url, expected_bytes=0).stopped == obstacle
-
-
-ALLOWED = {
-    "a trigger that is switched off": (
-        "CREATE TRIGGER stamp BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f()",
-        "ALTER TABLE t DISABLE TRIGGER stamp",
-    ),
-    "a trigger of inserts": ("CREATE TRIGGER stamp BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",),
-    "a trigger of another column": ("CREATE TRIGGER stamp BEFORE UPDATE OF n ON t FOR EACH ROW EXECUTE FUNCTION f()",),
-    "foreign keys both ways": (
-        "ALTER TABLE t ADD PRIMARY KEY (id)",
-        "ALTER TABLE t ADD FOREIGN KEY (n) REFERENCES t (id)",
-        "CREATE TABLE child (id int REFERENCES t (id))",
-    ),
-    "a publication of inserts": ("CREATE PUBLICATION changes FOR TABLE t WITH (publish = 'insert, delete')",),
-    "row-level security of others": ("ALTER TABLE t ENABLE ROW LEVEL SECURITY",),
-}
-
-
-@pytest.mark.parametrize("case", ALLOWED)
-def test_it_does_not_refuse_without_reason(every_major_owner_url: str, case: str) -> None:
-    """Too careful a check would leave people with VACUUM FULL."""
-    function = "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
-    sql(every_major_owner_url, "CREATE TABLE t (id int, n int, m int)", function, *ALLOWED[case])
-    assert obstacles(every_major_owner_url) == ()
-
-
-def test_a_partition_inherits_triggers_and_publications(every_major_owner_url: str) -> None:
-    """A leaf has its parent's triggers, which some majors call internal, and is published through its parent."""
-    sql(
-        every_major_owner_url,
-        "CREATE TABLE parent (id int, n int) PARTITION BY RANGE (id)",
-        "CREATE TABLE t PARTITION OF parent FOR VALUES FROM (0) TO (10)",
-        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
-        "CREATE TRIGGER stamp AFTER UPDATE ON parent FOR EACH ROW EXECUTE FUNCTION f()",
-        "CREATE PUBLICATION changes FOR TABLE parent WITH (publish_via_partition_root = true)",
-    )
-    triggers, publications = obstacles(every_major_owner_url)
-    assert "(stamp)" in triggers
-    assert "changes" in publications
-
-
-def test_other_relations_and_other_peoples_tables_are_refused(postgres_url: str, half_empty_url: str) -> None:
-    """What VACUUM and UPDATE would refuse must be known before the decision, not in the middle of the work."""
-    sql(half_empty_url, "CREATE MATERIALIZED VIEW m AS SELECT 1", "CREATE TABLE p (id int) PARTITION BY RANGE (id)")
-    assert "a materialized view cannot be compacted" in obstacles(half_empty_url, "m")[0]
-    assert "a partitioned table cannot be compacted" in obstacles(half_empty_url, "p")[0]
-    assert "a system table cannot be compacted" in obstacles(half_empty_url, "pg_class")[0]
-    theirs = half_empty_url.rsplit("/", 1)[1]
-    execute(f"{postgres_url.rsplit('/', 1)[0]}/{theirs}", "CREATE TABLE theirs (id int)")
-    assert "this role is not its owner" in obstacles(half_empty_url, "theirs")[0]
-
-
-def test_a_logical_slot_forbids_it() -> None:
-    """Debezium and its like would get every moved row as a change, once for each pass."""
-    with running_server(None, "wal_level=logical") as url:
-        sql(url, "CREATE TABLE t (id int)", "SELECT pg_create_logical_replication_slot('debezium', 'pgoutput')")
-        (obstacle,) = obstacles(url)
-        assert "logical slots would decode every row moved (debezium)" in obstacle
-
-
-def obstacles(url: str, table: str = "t") -> tuple[str, ...]:
-    with Database(url, "pitstop:test") as database:
-        oid = database.row("SELECT to_regclass(%s)::oid::bigint AS oid", (table,))["oid"]
-        return compaction_obstacles(database, oid)
