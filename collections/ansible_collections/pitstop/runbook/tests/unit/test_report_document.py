@@ -170,6 +170,15 @@ def test_indexes_are_told_with_differences_and_with_those_that_nobody_needs(tmp_
         assert expected in said
 
 
+def test_an_index_that_is_declared_absent_is_not_called_different(tmp_path: Path) -> None:
+    """Nobody wrote down what it should be instead, so there is no difference to look for."""
+    files = report_runs.improved()
+    files["indexes"]["indexes"][2].update(action="drop", reason="declared absent", differences=[])
+    said = texts(section(made(files, tmp_path), "indexes"))
+    assert "there, declared absent" in said
+    assert "valid, but different" not in said
+
+
 def test_plans_are_told_with_what_became_of_them(tmp_path: Path) -> None:
     """Better or worse, and by which figures."""
     said = texts(section(made(report_runs.improved(), tmp_path), "plans"))

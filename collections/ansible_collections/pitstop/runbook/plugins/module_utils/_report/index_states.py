@@ -27,7 +27,12 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._report.view impor
     Tone,
 )
 
-_FOUND_TONES: Final[dict[str, Tone]] = {"invalid": "warn", "valid_different": "warn", "valid_same": "good"}
+_FOUND_TONES: Final[dict[str, Tone]] = {
+    "invalid": "warn",
+    "valid_different": "warn",
+    "undeclared": "warn",
+    "valid_same": "good",
+}
 _ACTION_TONES: Final[dict[str, Tone]] = {"none": "quiet", "create": "good", "replace": "good", "drop": "warn"}
 _OUTCOME_TONES: Final[dict[str, Tone]] = {"postponed": "warn", "failed": "bad"}
 NEEDLESS: Final = ("redundant", "unused")
@@ -66,12 +71,18 @@ def _index_row(index: Fact, say: Language) -> Row:
         (
             code_cell(index["name"].text),
             code_cell(index["table"].text),
-            term_cell("found", index["found"].text, _FOUND_TONES, say, differences),
+            term_cell("found", _found(index), _FOUND_TONES, say, differences),
             _done_cell(index, say),
             EMPTY if as_declared else say.quote(index["reason"].text),
             seconds_cell(index["seconds"].number or None, say),
         )
     )
+
+
+def _found(index: Fact) -> str:
+    """An index that is declared absent and is there differs in nothing but that."""
+    found = index["found"].text
+    return "undeclared" if (found, index["action"].text) == ("valid_different", "drop") else found
 
 
 def _done_cell(index: Fact, say: Language) -> Cell:

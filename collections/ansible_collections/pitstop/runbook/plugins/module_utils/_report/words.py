@@ -226,6 +226,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "found.same_under_another_name": ("there under another name", "existe con otro nombre"),
     "found.invalid": ("invalid", "inválido"),
     "found.valid_same": ("valid, as declared", "válido, como se declara"),
+    "found.undeclared": ("there, declared absent", "existe, declarado ausente"),
     "found.valid_different": ("valid, but different", "válido, pero distinto"),
     "action.none": ("nothing", "nada"),
     "action.create": ("built", "construido"),
