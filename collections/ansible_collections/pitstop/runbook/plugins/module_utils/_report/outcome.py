@@ -133,8 +133,7 @@ def _missing(evidence: Evidence, say: Language) -> str:
 def _count(evidence: Evidence, compared: str, say: Language) -> str:
     metrics = evidence["comparison"]["metrics"].records()
     those = [metric for metric in metrics if metric["verdict"].text == compared]
-    word = say.term("verdict", compared).lower()
-    return say("counts", n=say.number(len(those)), all=say.number(len(metrics)), verdict=word)
+    return say(f"counts.{compared}", n=say.number(len(those)), all=say.number(len(metrics)))
 
 
 def _shares(evidence: Evidence, say: Language) -> tuple[Cell, ...]:

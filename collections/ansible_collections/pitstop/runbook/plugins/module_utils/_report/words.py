@@ -93,7 +93,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "The run failed in {phase}, and not all of it could be undone: a person has to step in.",
         "La ejecución falló en la {phase} y no todo se pudo deshacer: tiene que intervenir una persona.",
     ),
-    "counts": ("{n} of {all} metrics {verdict}", "{n} de {all} métricas: {verdict}"),
+    "counts.improved": ("{n} of {all} metrics improved", "mejora en {n} de {all} métricas"),
+    "counts.worse": ("{n} of {all} metrics worse", "peor en {n} de {all} métricas"),
     "share": (
         "Database work: {before} → {after_db} ({database}). Deploy: {after_db} → {after} ({deploy}).",
         "Trabajo en la base de datos: {before} → {after_db} ({database}). Despliegue: {after_db} → {after} ({deploy}).",
