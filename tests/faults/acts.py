@@ -29,7 +29,7 @@ TABLE_SQL = (
 Servers = Callable[[int], str]
 
 REWRITING = "SELECT pid FROM pg_stat_progress_cluster"
-BUILDING = "SELECT pid FROM pg_stat_progress_create_index"
+BUILDING = "SELECT pid FROM pg_stat_progress_create_index WHERE command LIKE '%%CONCURRENTLY'"
 COMPACTING = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%%<<batch>>%%'"
 
 

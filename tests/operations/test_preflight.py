@@ -49,6 +49,18 @@ class TestDatabase:
         assert (run.read("preflight") or {})["database"]["size_bytes"] > 0
         assert str(urlsplit(database_url).password) not in json.dumps(facts)
 
+    def test_a_server_that_hides_its_catalogue_is_an_error_with_a_next_step(
+        self, run_operation: RunOperation, database_url: str, postgres_url: str
+    ) -> None:
+        """A hardened server, or a session that is ended between two steps, must not look like a bug of Ansible."""
+        execute(as_superuser(postgres_url, database_url), "REVOKE SELECT ON pg_replication_slots FROM PUBLIC")
+        done = run_operation("postgresql_probe", {"database_url": database_url})
+        assert done.failed
+        assert (
+            "postgresql_probe failed in the database: permission denied for view pg_replication_slots" in done.message
+        )
+        assert "Next: run the same command again" in done.message
+
     def test_an_extension_that_is_there_but_not_for_this_role(
         self, run_operation: RunOperation, database_url: str, postgres_url: str
     ) -> None:

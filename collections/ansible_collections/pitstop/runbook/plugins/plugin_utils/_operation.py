@@ -29,12 +29,13 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import Co
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import with_header
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuClient
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku_data import HerokuDatabase
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database, database_errors
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._sessions import Sessions
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._signals import interruptible
 
 display = Display()
 
+AGAIN = "run the same command again; when it fails again, mend what PostgreSQL names"
 NEXT_STEP = "Next: run the same command again: it puts right what is half built, and what was done stays done"
 
 
@@ -58,7 +59,7 @@ class Operation(ActionBase):
         self.check = bool(self._task.check_mode)
         started_at = _evidence.now()
         try:
-            with interruptible():
+            with interruptible(), database_errors(f"{self._task.action} failed in the database", next_step=AGAIN):
                 result = self.operate()
         except KeyboardInterrupt:
             self._end_interrupted()
