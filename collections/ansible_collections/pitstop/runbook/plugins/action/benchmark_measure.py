@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -26,14 +25,13 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._team_results impo
 from ansible_collections.pitstop.runbook.plugins.modules.benchmark_measure import ARGUMENT_SPEC
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import Git
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._pace import Pace
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._probes import (
-    POLL_S,
     measure_command,
     measure_sql,
     settings_of,
 )
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._wait import Wait
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._worktree import checkout
 
 
@@ -90,10 +88,10 @@ class ActionModule(Operation):
     def _measure_one(self, probe: Probe, database: Database) -> None:
         raw = None
         if isinstance(probe, SqlProbe):
-            self.metrics += measure_sql(database, probe, self.say)
+            self.metrics += measure_sql(database, probe, self.console)
         else:
             with self._directory(probe) as directory:
-                text, source = measure_command(probe, directory, self.database_url(), self.say)
+                text, source = measure_command(probe, directory, self.database_url(), self.console)
             raw = self._keep(probe, text)
             phase = _benchmark.phase_of(self.point)
             self.metrics += parse_team_results(text, phase=phase, probe=probe.name, source=source)
@@ -106,12 +104,9 @@ class ActionModule(Operation):
         self.measured.append(noted)
 
     def _settle(self) -> None:
-        seconds, pace = self.args["settle_seconds"], Pace(self.say)
-        if seconds:
-            self.say(f"waiting {seconds} s for the app to settle")
-        while (left := seconds - pace.elapsed_s) > 0:
-            pace(lambda: f"waiting for the app to settle: {pace.elapsed_s:.0f} of {seconds} s")
-            time.sleep(min(left, POLL_S))
+        with Wait(self.console, "the app to settle", self.args["settle_seconds"]) as wait:
+            while not wait.over:
+                wait.pause("nothing is measured yet")
 
     @cached_property
     def _git(self) -> Git:

@@ -55,7 +55,7 @@ class ActionModule(Operation):
     def _live(self) -> dict[str, Any]:
         app = self.args["app"]
         heroku = self.heroku()
-        releases = Releases(heroku, app, self.say)
+        releases = Releases(heroku, app, self.console)
         if pending := releases.pending():
             raise PitstopError(
                 f"Somebody is deploying {app} just now ({', '.join(pending)})",

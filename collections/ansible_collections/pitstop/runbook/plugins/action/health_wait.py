@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import json
-import time
-from functools import partial
 from typing import Any
 
 import urllib3
@@ -13,7 +11,7 @@ import urllib3
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.modules.health_wait import ARGUMENT_SPEC
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._pace import Pace
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._wait import Wait
 
 POLL_S = 0.5
 REQUEST_TIMEOUT_S = 10
@@ -29,21 +27,21 @@ class ActionModule(Operation):
             self.say(f"would: wait for {wanted} answers in a row of {url} with the new version")
             return result
         pool = urllib3.PoolManager(timeout=REQUEST_TIMEOUT_S, retries=False)
-        pace = Pace(self.say)
-        while result["passes"] < wanted:
-            good, result["last"] = self._ask(pool, url)
-            result["passes"] = result["passes"] + 1 if good else 0
-            result["seconds"] = round(pace.elapsed_s, 1)
-            if not good and pace.elapsed_s > self.args["timeout"]:
-                raise PitstopError(
-                    f"The app does not answer as {self.args['version'][:12]} at {url} after {self.args['timeout']} s",
-                    why=f"its last answer: {result['last']}",
-                    next_step=f"look yourself: curl -i {url}",
-                    partial=result,
-                )
-            pace(partial("waiting for the app's own answer; the last one: {}".format, result["last"]))
-            if result["passes"] < wanted:
-                time.sleep(POLL_S)
+        with Wait(self.console, "the app's own answer", self.args["timeout"], poll_s=POLL_S) as wait:
+            while result["passes"] < wanted:
+                good, result["last"] = self._ask(pool, url)
+                result["passes"] = result["passes"] + 1 if good else 0
+                result["seconds"] = round(wait.elapsed_s, 1)
+                if not good and wait.over:
+                    raise PitstopError(
+                        f"The app does not answer as {self.args['version'][:12]} at {url}"
+                        f" after {self.args['timeout']} s",
+                        why=f"its last answer: {result['last']}",
+                        next_step=f"look yourself: curl -i {url}",
+                        partial=result,
+                    )
+                if result["passes"] < wanted:
+                    wait.pause(f"the last one is {result['last']}")
         self.say(f"the app answers as {self.args['version'][:12]}, {wanted} times in a row")
         return result
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,12 +18,11 @@ from ansible_collections.pitstop.runbook.plugins.modules.heroku_backup import AR
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._download import download
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku_data import HerokuDatabase, write_surely
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._pace import Pace
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._pg_tools import ToolMissing, contents, find_tool
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._room import make_private, require_room
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._wait import Wait
 
-FIRST_POLL_S = 0.5
-SLOWEST_POLL_S = 5.0
+POLL_S = 1.0
 LOG_LINES = 5
 
 
@@ -35,10 +33,13 @@ class ActionModule(Operation):
         plan = plan_facts(self._database.info())
         if self.check:
             return {"changed": True, **self._plan(plan).as_evidence()}
-        pace = Pace(self.say)
-        transfer = self._finished(self._begin(), pace)
-        backup = replace(transfer.as_backup(), seconds=round(pace.elapsed_s, 1))
-        self.say(f"backup {transfer.name}: succeeded, {bytes_text(transfer.processed_bytes)} in {pace.elapsed_s:.0f} s")
+        began = time.monotonic()
+        transfer = self._finished(self._begin())
+        seconds = round(time.monotonic() - began, 1)
+        backup = replace(transfer.as_backup(), seconds=seconds)
+        self.say(
+            f"backup {transfer.name}: succeeded, {bytes_text(transfer.processed_bytes)} in {seconds_text(seconds)}"
+        )
         if self.args["download"]:
             backup = self._fetched(transfer, backup, _major(plan))
         return {"changed": True, **backup.as_evidence()}
@@ -74,19 +75,17 @@ class ActionModule(Operation):
         self.say(f"backup {transfer.name} of {self._database.addon.name} begun: waiting for Heroku's verdict")
         return transfer
 
-    def _finished(self, transfer: Transfer, pace: Pace) -> Transfer:
-        pause = FIRST_POLL_S
-        while not transfer.finished:
-            if pace.elapsed_s > self.args["timeout"]:
-                raise PitstopError(
-                    f"Backup {transfer.name} is not finished after {self.args['timeout']} s; it goes on at Heroku",
-                    next_step=f"look at it with `heroku pg:backups:info {transfer.name}`, then run again; "
-                    "for a large database set backup_timeout higher",
-                )
-            time.sleep(pause)
-            pause = min(pause * 1.5, SLOWEST_POLL_S)
-            transfer = self._database.transfer(transfer.uuid)
-            pace(self._progress("backup", transfer.name, transfer.processed_bytes, transfer.source_bytes, pace))
+    def _finished(self, transfer: Transfer) -> Transfer:
+        with Wait(self.console, f"backup {transfer.name}", self.args["timeout"], poll_s=POLL_S) as wait:
+            while not transfer.finished:
+                if wait.over:
+                    raise PitstopError(
+                        f"Backup {transfer.name} is not finished after {self.args['timeout']} s; it goes on at Heroku",
+                        next_step=f"look at it with `heroku pg:backups:info {transfer.name}`, then run again; "
+                        "for a large database set backup_timeout higher",
+                    )
+                wait.pause(_done_of(transfer.processed_bytes, transfer.source_bytes))
+                transfer = self._database.transfer(transfer.uuid)
         if transfer.failure:
             lines = self._database.last_log_lines(transfer.uuid, LOG_LINES)
             raise PitstopError(
@@ -101,14 +100,16 @@ class ActionModule(Operation):
         try:
             require_room(file.parent, transfer.processed_bytes)
             make_private(file.parent)
-            pace = Pace(self.say)
             self.say(f"download of {transfer.name} to {file} begun")
             size = download(
                 self._database.public_url(transfer.num),
                 file,
                 self.args["ca_file"],
-                lambda done: pace(self._progress("download", transfer.name, done, transfer.processed_bytes, pace)),
+                lambda done: self.console.progress(
+                    "download", f"download of {transfer.name}: {_done_of(done, transfer.processed_bytes)}"
+                ),
             )
+            self.console.done("download")
             backup = replace(backup, file=str(file), size_bytes=size)
             return self._read(backup, file, server_major)
         except PitstopError as error:
@@ -129,10 +130,9 @@ class ActionModule(Operation):
         folder = Path(self.args["directory"])
         return folder / f"{self.opened_run.id if self.opened_run else self.args['app']}-{name}.dump"
 
-    @staticmethod
-    def _progress(what: str, name: str, done: int, total: int | None, pace: Pace) -> Callable[[], str]:
-        of = f" of {bytes_text(total)}" if total else ""
-        return lambda: f"{what} {name}: {bytes_text(done)}{of}, {seconds_text(pace.elapsed_s)}"
+
+def _done_of(done: int, total: int | None) -> str:
+    return f"{bytes_text(done)} of {bytes_text(total)}" if total else bytes_text(done)
 
 
 def _major(plan: dict[str, Any]) -> int:

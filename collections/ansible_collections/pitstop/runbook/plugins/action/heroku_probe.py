@@ -20,7 +20,7 @@ class ActionModule(Operation):
         email = heroku.get("/account")["email"]
         app = self._app(heroku)
         path = f"/apps/{app['name']}"
-        releases = Releases(heroku, app["name"], self.say)
+        releases = Releases(heroku, app["name"], self.console)
         live = releases.live()
         result = {
             "account": email,

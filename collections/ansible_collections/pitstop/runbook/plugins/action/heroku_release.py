@@ -9,8 +9,8 @@ from typing import Any
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.modules.heroku_release import ARGUMENT_SPEC
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._pace import Pace
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._releases import POLL_S, Releases
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._releases import Releases
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._wait import Wait
 
 APPEARS_WITHIN_S = 60
 
@@ -32,7 +32,7 @@ class ActionModule(Operation):
             self.say("would: wait until the new release has succeeded and all web dynos are up on it")
             return result
         began = time.monotonic()
-        releases = Releases(self.heroku(), self.args["app"], self.say)
+        releases = Releases(self.heroku(), self.args["app"], self.console)
         release = self._appeared(releases, commit)
         result.update(version=release["version"], id=release["id"], status=release["status"])
         log = self.opened_run.directory / "release.log" if self.opened_run else None
@@ -49,18 +49,17 @@ class ActionModule(Operation):
 
     def _appeared(self, releases: Releases, commit: str) -> dict[str, Any]:
         """The release of ``commit``: the live one when it is that already, else one that the push has made."""
-        pace = Pace(self.say)
-        while True:
-            live = releases.live()
-            if releases.commit_of(live) == commit:
-                return live
-            if found := releases.of_commit(commit, self.args["after_version"]):
-                return found
-            if pace.elapsed_s > APPEARS_WITHIN_S:
-                raise PitstopError(
-                    f"Heroku has no release of commit {commit[:12]} after v{self.args['after_version']}",
-                    why="a push of a commit that Heroku has had before builds nothing",
-                    next_step="git commit --allow-empty -m 'Deploy again', then run again",
-                )
-            pace(lambda: f"waiting for a release of {commit[:12]}, {pace.elapsed_s:.0f} s so far")
-            time.sleep(POLL_S)
+        with Wait(self.console, f"a release of {commit[:12]}", APPEARS_WITHIN_S) as wait:
+            while True:
+                live = releases.live()
+                if releases.commit_of(live) == commit:
+                    return live
+                if found := releases.of_commit(commit, self.args["after_version"]):
+                    return found
+                if wait.over:
+                    raise PitstopError(
+                        f"Heroku has no release of commit {commit[:12]} after v{self.args['after_version']}",
+                        why="a push of a commit that Heroku has had before builds nothing",
+                        next_step="git commit --allow-empty -m 'Deploy again', then run again",
+                    )
+                wait.pause(f"v{live['version']} is live")

@@ -27,7 +27,7 @@ class ActionModule(Operation):
             self.say("this deploy ended before it shipped anything, so there is no release to bring back")
             return result
         result["of_version"] = shipment.before["version"]
-        releases = Releases(self.heroku(), self.args["app"], self.say)
+        releases = Releases(self.heroku(), self.args["app"], self.console)
         if not self.check:
             # What is still going on (a killed push, a slow release command) could go live after the rollback.
             releases.await_quiet(self.args["timeout"])

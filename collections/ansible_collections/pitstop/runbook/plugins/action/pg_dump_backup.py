@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -11,10 +12,9 @@ from typing import Any
 
 from ansible_collections.pitstop.runbook.plugins.module_utils import _evidence
 from ansible_collections.pitstop.runbook.plugins.module_utils._backup import Backup
-from ansible_collections.pitstop.runbook.plugins.module_utils._units import bytes_text, seconds_text
+from ansible_collections.pitstop.runbook.plugins.module_utils._units import bytes_text
 from ansible_collections.pitstop.runbook.plugins.modules.pg_dump_backup import ARGUMENT_SPEC
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._pace import Pace
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._pg_tools import (
     Tool,
     contents,
@@ -52,7 +52,7 @@ class ActionModule(Operation):
     def _taken(self, planned: Backup, target: Path, url: str, pg_dump: Tool, data: dict[str, Any]) -> Backup:
         """Dump under a provisional name: a folder with the backup's own name is a whole, readable backup."""
         make_private(target.parent)
-        partial, pace = target.with_name(f".{target.name}.partial"), Pace(self.say)
+        partial, began = target.with_name(f".{target.name}.partial"), time.monotonic()
         self.say(f"pg_dump {pg_dump.version} of {data['name']} ({bytes_text(data['bytes'])} of rows) to {target} begun")
         try:
             dump(
@@ -62,13 +62,13 @@ class ActionModule(Operation):
                 jobs=self.args["jobs"],
                 name=self.opened_run.application_name if self.opened_run else "pitstop",
                 timeout_s=self.args["timeout"],
-                progress=lambda done: pace(lambda: f"pg_dump: {bytes_text(done)}, {seconds_text(pace.elapsed_s)}"),
+                progress=lambda done: self.console.progress("pg_dump", f"pg_dump: {bytes_text(done)}"),
             )
             entries = contents(pg_dump.sibling("pg_restore"), partial)
             partial.rename(target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        size, seconds = folder_bytes(target), round(pace.elapsed_s, 1)
+        size, seconds = folder_bytes(target), round(time.monotonic() - began, 1)
         self.say(f"backup {target.name}: {bytes_text(size)} in {seconds} s, pg_restore reads it, {entries} entries")
         return replace(planned, size_bytes=size, seconds=seconds, proof="list", entries=entries)
 

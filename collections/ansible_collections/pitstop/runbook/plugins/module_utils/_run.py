@@ -74,6 +74,19 @@ def rejoin(evidence_dir: Path, app: str, run_id: str) -> Run:
     )
 
 
+def deploy_of(run: Run) -> dict[str, Any]:
+    """The evidence of the run's deploy; without one, that of the run before it when that never ended.
+
+    A run that was killed may have shipped: the next one has to know what was live before, and what is left on.
+    """
+    if own := run.read("deploy"):
+        return own
+    earlier = [other for other in all_runs(run.directory.parent.parent, run.app) if other.id < run.id]
+    if earlier and state_of(earlier[-1]).get("state") in ("open", "abandoned"):
+        return earlier[-1].read("deploy") or {}
+    return {}
+
+
 def check_copy(run: Run) -> Run:
     """``run`` for a check run: its evidence as a copy in a temporary folder, which close_run removes."""
     folder = Path(tempfile.mkdtemp(prefix="pitstop-check-"))

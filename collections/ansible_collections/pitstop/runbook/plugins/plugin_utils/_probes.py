@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,10 +20,9 @@ import psycopg2.extensions
 from ansible_collections.pitstop.runbook.plugins.module_utils._benchmark import Metric
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError, last_lines
 from ansible_collections.pitstop.runbook.plugins.module_utils._probe_plan import CommandProbe, SqlProbe, Statement
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._pace import Pace
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import Console
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database, database_errors
-
-Say = Callable[[str], None]
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._wait import Wait
 
 POLL_S = 0.1
 GRACE_S = 5.0
@@ -43,7 +41,7 @@ def settings_of(database: Database) -> dict[str, Any]:
     return {**row, "round_trip_ms": round(statistics.median(trips), 3)}
 
 
-def measure_command(probe: CommandProbe, directory: Path, database_url: str, say: Say) -> tuple[str, str]:
+def measure_command(probe: CommandProbe, directory: Path, database_url: str, console: Console) -> tuple[str, str]:
     """Run the script in ``directory``; return its results as text, and what they are called.
 
     A results file is taken away from ``directory``, so that a work tree stays as clean as it was. Raises PitstopError
@@ -51,7 +49,7 @@ def measure_command(probe: CommandProbe, directory: Path, database_url: str, say
     """
     environment = _environment(probe, database_url)
     known = _versions(probe, directory)
-    output = _run(probe, directory, environment, say)
+    output = _run(probe, directory, environment, console)
     if probe.from_stdout:
         return output, f"the output of `{probe.shown}`"
     file = _new_file(probe, directory, known)
@@ -62,7 +60,7 @@ def measure_command(probe: CommandProbe, directory: Path, database_url: str, say
     return text, file.name
 
 
-def measure_sql(database: Database, probe: SqlProbe, say: Say) -> list[Metric]:
+def measure_sql(database: Database, probe: SqlProbe, console: Console) -> list[Metric]:
     """Time the statements, each once a round, so that a slow minute falls on all of them; who is first changes."""
     database.set_timeouts(lock_ms=LOCK_TIMEOUT_MS, statement_ms=1000 * probe.statement_timeout_s)
     for statement in probe.statements:
@@ -72,16 +70,16 @@ def measure_sql(database: Database, probe: SqlProbe, say: Say) -> list[Metric]:
                 _sample(database, statement)
     samples: dict[str, list[float]] = {statement.name: [] for statement in probe.statements}
     failed = dict.fromkeys(samples, 0)
-    pace, line = Pace(say), f"{probe.name}: round {{}} of {probe.iterations}"
     for round_ in range(probe.iterations):
-        pace(partial(line.format, round_))
+        console.progress(probe.name, f"{probe.name}: round {round_} of {probe.iterations}")
         first = round_ % len(probe.statements)
         for statement in probe.statements[first:] + probe.statements[:first]:
             try:
                 samples[statement.name].append(_sample(database, statement))
             except psycopg2.Error as error:
                 failed[statement.name] += 1
-                _after_failure(database, probe, statement, error, failed[statement.name], say)
+                _after_failure(database, probe, statement, error, failed[statement.name], console)
+    console.done(probe.name)
     return [
         Metric.from_samples(name, probe=probe.name, provider="sql", samples=taken, failed=failed[name])
         for name, taken in samples.items()
@@ -135,7 +133,7 @@ def _require_harmless(database: Database, probe: SqlProbe, statement: Statement)
 
 
 def _after_failure(
-    database: Database, probe: SqlProbe, statement: Statement, error: psycopg2.Error, failures: int, say: Say
+    database: Database, probe: SqlProbe, statement: Statement, error: psycopg2.Error, failures: int, console: Console
 ) -> None:
     why = " ".join(str(error).split())
     if database.connection.closed:
@@ -145,7 +143,7 @@ def _after_failure(
             next_step="see whether the server restarted, then run again",
         ) from error
     if failures == 1:
-        say(f"{probe.name}: {statement.name} failed: {why}")
+        console.say(f"{probe.name}: {statement.name} failed: {why}")
 
 
 def _environment(probe: CommandProbe, database_url: str) -> dict[str, str]:
@@ -153,7 +151,7 @@ def _environment(probe: CommandProbe, database_url: str) -> dict[str, str]:
     return {key: value for key, value in wanted.items() if value is not None}
 
 
-def _run(probe: CommandProbe, directory: Path, environment: Mapping[str, str], say: Say) -> str:
+def _run(probe: CommandProbe, directory: Path, environment: Mapping[str, str], console: Console) -> str:
     """The standard output of the script, which ends well and in time, or else PitstopError."""
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output,
@@ -161,7 +159,7 @@ def _run(probe: CommandProbe, directory: Path, environment: Mapping[str, str], s
     ):
         process = _start(probe, directory, environment, output, errors)
         try:
-            _wait(probe, process, say)
+            _wait(probe, process, console)
         finally:
             _end(process)
         if process.returncode:
@@ -189,17 +187,16 @@ def _start(
         raise _failed(probe, f"{probe.argv[0]}: {error.strerror}", advice) from error
 
 
-def _wait(probe: CommandProbe, process: subprocess.Popen[bytes], say: Say) -> None:
-    pace = Pace(say)
-    while process.poll() is None:
-        if pace.elapsed_s > probe.timeout_s:
-            raise _failed(
-                probe,
-                f"it was not done after {probe.timeout_s} s and was stopped",
-                "raise its timeout, or lower its number of iterations",
-            )
-        pace(lambda: f"{probe.name}: running for {pace.elapsed_s:.0f} s, at most {probe.timeout_s} s")
-        time.sleep(POLL_S)
+def _wait(probe: CommandProbe, process: subprocess.Popen[bytes], console: Console) -> None:
+    with Wait(console, probe.name, probe.timeout_s, poll_s=POLL_S) as wait:
+        while process.poll() is None:
+            if wait.over:
+                raise _failed(
+                    probe,
+                    f"it was not done after {probe.timeout_s} s and was stopped",
+                    "raise its timeout, or lower its number of iterations",
+                )
+            wait.pause("it runs")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +15,12 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._deploy import (
 )
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import write_whole
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import Console
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuClient
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku_data import write_surely
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._pace import Pace
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._release_output import ReleaseOutput
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._wait import Wait
 
-POLL_S = 1.0
 NEWEST_FIRST = {"Range": "version ..; max=50, order=desc"}
 MANY_BUILDS = {"Range": "id ..; max=1000"}  # builds are ranged by id alone, which tells nothing of their age
 LAST_LINES = 5
@@ -31,10 +29,10 @@ LAST_LINES = 5
 class Releases:
     """The releases of one app."""
 
-    def __init__(self, heroku: HerokuClient, app: str, say: Callable[[str], None]) -> None:
+    def __init__(self, heroku: HerokuClient, app: str, console: Console) -> None:
         self._heroku = heroku
         self._app = app
-        self._say = say
+        self._console = console
 
     def all(self) -> list[dict[str, Any]]:
         """The newest fifty, newest first."""
@@ -56,16 +54,15 @@ class Releases:
 
     def await_quiet(self, timeout: float) -> None:
         """Wait until no build and no release is going on. Raises PitstopError after ``timeout`` seconds."""
-        pace = Pace(self._say)
-        while pending := self.pending():
-            if pace.elapsed_s > timeout:
-                raise PitstopError(
-                    f"After {timeout:.0f} s there is still going on: {', '.join(pending)}",
-                    why="it may go live after a rollback, so none is begun",
-                    next_step="wait for its end (heroku releases, heroku builds), then playbooks/rollback.yml",
-                )
-            pace(partial("waiting for the end of {}, {:.0f} s so far".format, ", ".join(pending), pace.elapsed_s))
-            time.sleep(POLL_S)
+        with Wait(self._console, "the end of what is going on", timeout) as wait:
+            while pending := self.pending():
+                if wait.over:
+                    raise PitstopError(
+                        f"After {timeout:.0f} s there is still going on: {', '.join(pending)}",
+                        why="it may go live after a rollback, so none is begun",
+                        next_step="wait for its end (heroku releases, heroku builds), then playbooks/rollback.yml",
+                    )
+                wait.pause(", ".join(pending))
 
     def bring_back(self, release: dict[str, Any]) -> int:
         """Release the slug of an old release again, once; returns the new version."""
@@ -120,43 +117,42 @@ class Releases:
 
     def _ended(self, release: dict[str, Any], output: ReleaseOutput, timeout: float) -> dict[str, Any]:
         """The release once it is no longer pending."""
-        version, pace = release["version"], Pace(self._say)
-        while release["status"] == "pending":
-            for line in output.new_lines():
-                self._say(f"release: {line}")
-            if pace.elapsed_s > timeout:
-                raise PitstopError(
-                    f"The release v{version} is still pending after {timeout:.0f} s",
-                    next_step=f"look at its output: heroku releases:output v{version} -a {self._app}",
-                )
-            pace(lambda: f"waiting for release v{version}, {pace.elapsed_s:.0f} s so far")
-            time.sleep(POLL_S)
-            release = self.get(version)
+        version = release["version"]
+        with Wait(self._console, f"release v{version}", timeout) as wait:
+            while release["status"] == "pending":
+                for line in output.new_lines():
+                    self._console.say(f"release: {line}")
+                if wait.over:
+                    raise PitstopError(
+                        f"The release v{version} is still pending after {timeout:.0f} s",
+                        next_step=f"look at its output: heroku releases:output v{version} -a {self._app}",
+                    )
+                wait.pause("its release command runs")
+                release = self.get(version)
         return release
 
     def await_dynos(self, version: int, timeout: float) -> str:
         """Wait until all web dynos are up on release ``version`` or a later one; returns what was seen."""
-        pace = Pace(self._say)
-        while True:
-            formation = self._heroku.get(f"/apps/{self._app}/formation")
-            wanted = sum(int(process["quantity"]) for process in formation if process["type"] == "web")
-            state, seen = dyno_state(self._heroku.get(f"/apps/{self._app}/dynos"), wanted, version)
-            if state == "up":
-                return seen
-            if state == "crashed":
-                raise PitstopError(
-                    f"The app crashed on release v{version}",
-                    why=seen,
-                    next_step=f"read its log: heroku logs -n 100 -a {self._app}",
-                )
-            if pace.elapsed_s > timeout:
-                raise PitstopError(
-                    f"The web dynos are not up on v{version} after {timeout:.0f} s",
-                    why=f"wanted {wanted}, saw {seen}",
-                    next_step=f"look at them: heroku ps -a {self._app}",
-                )
-            pace(partial("waiting for web dynos on v{}: {}".format, version, seen))
-            time.sleep(POLL_S)
+        with Wait(self._console, f"web dynos on v{version}", timeout) as wait:
+            while True:
+                formation = self._heroku.get(f"/apps/{self._app}/formation")
+                wanted = sum(int(process["quantity"]) for process in formation if process["type"] == "web")
+                state, seen = dyno_state(self._heroku.get(f"/apps/{self._app}/dynos"), wanted, version)
+                if state == "up":
+                    return seen
+                if state == "crashed":
+                    raise PitstopError(
+                        f"The app crashed on release v{version}",
+                        why=seen,
+                        next_step=f"read its log: heroku logs -n 100 -a {self._app}",
+                    )
+                if wait.over:
+                    raise PitstopError(
+                        f"The web dynos are not up on v{version} after {timeout:.0f} s",
+                        why=f"wanted {wanted}, saw {seen}",
+                        next_step=f"look at them: heroku ps -a {self._app}",
+                    )
+                wait.pause(seen)
 
     def get(self, version: int) -> dict[str, Any]:
         """One release by its version."""
