@@ -519,8 +519,11 @@ def _deploy() -> dict[str, Any]:
             "files": ["src/folios.js", "src/session-cache.js"],
             "commits": [{"id": "5b0f9a7c3d21", "subject": "Take the next folio in one statement"}],
             "needed": True,
+            "irreversible": ["migrations/0042.sql:3 DROP COLUMN"],
         },
         "commit": {"commit": "9c1d2e3f4a5b6c7d"},
+        "push_heroku": {"changed": True},
         "release": {"version": 43, "status": "succeeded", "seconds": 64.0},
         "health": {"url": "https://invoice-bot.example/health", "passes": 3, "seconds": 9.1},
+        "log": {"verdict": "quiet", "requests": 118, "seconds": 60, "findings": []},
     }

@@ -248,14 +248,21 @@ def test_the_checklist_is_ticked_from_evidence_and_names_it(tmp_path: Path) -> N
 
 def test_a_deploy_is_told_with_releases_commits_and_files(tmp_path: Path) -> None:
     said = texts(section(made(report_runs.improved(), tmp_path), "deploy"))
-    for expected in ("v42 → v43", "5b0f9a7c3d21 Take the next folio", "src/folios.js", "3 times in a row"):
+    seen = (
+        "v42 → v43",
+        "5b0f9a7c3d21 Take the next folio",
+        "src/folios.js",
+        "3 times in a row",
+        "118 requests in 1 min",
+    )
+    for expected in (*seen, "migrations/0042.sql:3 DROP COLUMN"):
         assert expected in said
 
 
 def test_a_run_with_nothing_to_deploy_is_not_said_to_have_deployed(tmp_path: Path) -> None:
     files = report_runs.improved()
     files["deploy"]["review"].update(needed=False, files=[], commits=[])
-    for name in ("release", "health", "commit"):
+    for name in ("push_heroku", "commit", "log"):
         del files["deploy"][name]
     document = made(files, tmp_path)
     assert states(document)["deploy"] == "not_asked"

@@ -125,7 +125,7 @@ def _indexes(evidence: Evidence, say: Language) -> Finding:
 def _deploy(evidence: Evidence, say: Language) -> Finding:
     if deploy_undone(evidence):
         return "not_done", Cell(say("check_note.rolled_back"))
-    if nothing_to_deploy(evidence):
+    if nothing_to_deploy(evidence) and evidence.whole("deploy"):
         return "not_asked", Cell(say("deploy.nothing"))
     if not release_is_up(evidence):
         return "not_done", Cell(say("check_note.not_up"))

@@ -30,7 +30,9 @@ BACKUP_WAIVED: Final = "waived"
 _STATUS_TONES: Final[dict[str, Tone]] = {"succeeded": "good", "failed": "bad", "pending": "warn"}
 _BACKUP_TONES: Final[dict[str, Tone]] = {"succeeded": "good", "failed": "bad", "waived": "warn"}
 _PROOF_TONES: Final[dict[str, Tone]] = {"restore": "good", "list": "good", "none": "warn"}
+_LOG_TONES: Final[dict[str, Tone]] = {"quiet": "good", "worse": "bad", "unknown": "warn"}
 _COMMIT_SHOWN: Final = 12
+_SHIPPED_BY: Final = ("push_heroku", "build", "promote")
 
 
 def release_is_up(evidence: Evidence) -> bool:
@@ -42,7 +44,8 @@ def release_is_up(evidence: Evidence) -> bool:
 
 def nothing_to_deploy(evidence: Evidence) -> bool:
     """Whether what is live already was what would have been deployed."""
-    return evidence["deploy"]["review"]["needed"].flag is False and not evidence["deploy"]["release"]
+    deploy = evidence["deploy"]
+    return deploy["review"]["needed"].flag is False and not any(deploy[way] for way in _SHIPPED_BY)
 
 
 def deploy_undone(evidence: Evidence) -> bool:
@@ -62,14 +65,15 @@ def deploy(evidence: Evidence, say: Language) -> Section | None:
         ("deploy.commit", code_cell(_commit(found)[:_COMMIT_SHOWN])),
         ("deploy.seconds", seconds_cell(found["release"]["seconds"].number, say)),
         ("deploy.health", _health(found["health"], say)),
+        ("deploy.log", _log(found["log"], say)),
     ]
     blocks: list[Block] = [Facts(tuple((say(key), cell) for key, cell in pairs if cell != EMPTY))]
     if nothing_to_deploy(evidence):
         blocks = [Paragraph(Cell(say("deploy.nothing")))]
     files = [code_cell(file) for file in found["review"]["files"].texts]
-    for key, items in (("deploy.commits", _commits(found)), ("deploy.files", files)):
-        if items:
-            blocks.append(Listing(say(key), tuple(items)))
+    no_way_back = [say.quote(sentence, tone="warn") for sentence in found["review"]["irreversible"].texts]
+    listed = {"deploy.commits": _commits(found), "deploy.files": files, "deploy.irreversible": no_way_back}
+    blocks += [Listing(say(key), tuple(items)) for key, items in listed.items() if items]
     blocks += failure_of(evidence, "deploy", say)
     if deploy_undone(evidence):
         blocks.append(Paragraph(Cell(say("deploy.undone"), tone="warn")))
@@ -127,6 +131,16 @@ def _health(health: Fact, say: Language) -> Cell:
         return Cell(health["url"].text, code=True, notes=last)
     passes = say.number(health["passes"].number or 0)
     return Cell(say("deploy.health_passes", url=health["url"].text, n=passes), tone="good")
+
+
+def _log(log: Fact, say: Language) -> Cell:
+    """What the app's log said after the deploy, where it was read."""
+    if not log["verdict"]:
+        return EMPTY
+    findings = tuple(say.quote(sentence, tone="bad") for sentence in log["findings"].texts)
+    requests, seconds = say.number(log["requests"].number or 0), say.duration(log["seconds"].number or 0)
+    tone = _LOG_TONES.get(log["verdict"].text, "")
+    return Cell(say(f"deploy.log_{log['verdict'].text}", n=requests, seconds=seconds), tone=tone, notes=findings)
 
 
 def _commits(found: Fact) -> list[Cell]:

@@ -285,6 +285,17 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "{url} answered as this release {n} times in a row",
         "{url} respondió como esta versión {n} veces seguidas",
     ),
+    "deploy.log": ("Its log afterwards", "Su registro después"),
+    "deploy.log_quiet": (
+        "{n} requests in {seconds}, no more errors than before",
+        "{n} peticiones en {seconds}, sin más errores que antes",
+    ),
+    "deploy.log_worse": (
+        "{n} requests in {seconds}, with more errors than before",
+        "{n} peticiones en {seconds}, con más errores que antes",
+    ),
+    "deploy.log_unknown": ("It could not be read", "No se pudo leer"),
+    "deploy.irreversible": ("What cannot be taken back", "Lo que no tiene vuelta atrás"),
     "deploy.commits": ("Commits", "Commits"),
     "deploy.files": ("Files", "Archivos"),
     "deploy.nothing": ("What is live was already that.", "Lo que está en producción ya era eso."),
