@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
-CANCEL_EVERY_S = 0.5
+LOOK_EVERY_S = 0.5
 
 
 def in_threads[T](
@@ -36,11 +36,22 @@ def in_threads[T](
             # An interruption in the middle of this finds none at work that is not yet known.
             futures += [pool.submit(piece, item) for item in items]
             all_there.set()
-            for future in futures:
-                future.result()
+            _look_until_done(futures)
         except BaseException:
             stop.set()
             all_there.set()
-            while wait(futures, timeout=CANCEL_EVERY_S).not_done:
+            while wait(futures, timeout=LOOK_EVERY_S).not_done:
                 cancel_all()
             raise
+
+
+def _look_until_done(futures: list[Future[None]]) -> None:
+    """Wait for all, or raise the first error.
+
+    In short waits: the kernel may give a signal to another thread, and the main thread sees it only when it wakes up.
+    """
+    not_done = set(futures)
+    while not_done:
+        done, not_done = wait(not_done, timeout=LOOK_EVERY_S, return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
