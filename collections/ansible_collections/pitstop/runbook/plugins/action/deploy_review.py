@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.pitstop.runbook.plugins.module_utils._deploy import Shipment, findings
+from ansible_collections.pitstop.runbook.plugins.module_utils._deploy import Shipment
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
+from ansible_collections.pitstop.runbook.plugins.module_utils._review import findings
 from ansible_collections.pitstop.runbook.plugins.modules.deploy_review import ARGUMENT_SPEC
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import Git
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation

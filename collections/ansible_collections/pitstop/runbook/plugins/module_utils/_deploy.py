@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What releases, dynos, diffs and push outputs mean."""
+"""What releases, dynos and push outputs mean."""
 
 from __future__ import annotations
 
@@ -9,32 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import last_lines
+from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import Run, read_json
+from ansible_collections.pitstop.runbook.plugins.module_utils._run import deploy_of
 
 Json = Mapping[str, Any]
-
-_SECRETS = {
-    "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
-    "a Heroku API key": re.compile(r"\bHRKU-[0-9A-Za-z_-]{20,}"),
-    "an AWS access key": re.compile(r"\bAKIA[0-9A-Z]{16}\b"),
-    # ${PASSWORD}, <password>, *** and the like stand for one, and stop nobody.
-    "a URL with a password": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s:/@]+:[^\s:/@${}<>*]{4,}@"),
-    "a token of a chat bot": re.compile(r"\b\d{8,10}:[A-Za-z0-9_-]{35}\b"),
-}
-_CONFLICT = re.compile(r"^\+(<{7} |>{7} |={7}$)")
-
-
-def findings(diff: str) -> list[str]:
-    """What must not be shipped in the added lines of a diff: ``file: kind`` each. The secret itself is not repeated."""
-    found: list[str] = []
-    file = "?"
-    for line in diff.splitlines():
-        if line.startswith("+++ "):
-            file = line[4:].removeprefix("b/")
-        elif line.startswith("+"):
-            if _CONFLICT.match(line):
-                found.append(f"{file}: a conflict marker")
-            found += [f"{file}: {kind}" for kind, pattern in _SECRETS.items() if pattern.search(line)]
-    return list(dict.fromkeys(found))
 
 
 def live_release(releases: Sequence[Json]) -> Json | None:
@@ -72,9 +50,24 @@ def foreign_releases(
     return foreign
 
 
+def to_restore(releases: Iterable[tuple[Json, str | None]], noted: Json, ours: Collection[str]) -> Json:
+    """The release that a rollback goes to: the newest of the old slug before the first of ours.
+
+    That is the one ``noted`` before the deploy, unless somebody has set a config var between the note and our release.
+    """
+    restored = noted
+    for release, commit in sorted(releases, key=lambda pair: int(pair[0]["version"])):
+        if commit in ours:
+            break
+        same = slug_id(release) == slug_id(noted) and release["status"] == "succeeded"
+        if same and release["version"] > noted["version"]:
+            restored = release
+    return restored
+
+
 @dataclass(frozen=True)
 class Shipment:
-    """What a run has shipped, as its evidence tells it."""
+    """What a run has shipped, and what was done to take it back, as its evidence tells it."""
 
     before: dict[str, Any] | None
     """The release that was live before (version, id, commit). None when the run ended before it was known."""
@@ -83,32 +76,62 @@ class Shipment:
     ours: frozenset[str]
     """All commits whose releases are this run's: those shipped, and the one that reverts them."""
     pushed: bool
-    """Whether the push to Heroku left evidence. A run that was killed has none and may have pushed all the same."""
+    """Whether shipping left evidence. A run that was killed has none and may have shipped all the same."""
+    promoted: bool
+    """Whether it was promoted from another app: its commits are not this run's."""
+    irreversible: tuple[str, ...]
+    """What the old code may not live with once the release command has run, a sentence each."""
     reverted_by: str | None
     """The commit that took it back."""
+    restored_as: int | None
+    """The version that serves the old code again."""
     refused: bool
     """Whether the run's last start ended in its review: it shipped nothing, though an earlier start may have."""
+
+    @property
+    def shipped(self) -> frozenset[str]:
+        """Of ``ours``, those that are to be taken back."""
+        return self.ours - {self.reverted_by}
+
+    @classmethod
+    def of_run(cls, run: Run) -> Shipment:
+        """The shipment of ``run``, or of the run before it when that was killed."""
+        deploy, rollback = deploy_of(run), run.read("rollback") or {}
+        if (owner := deploy.get("run_id", run.id)) != run.id:
+            rollback = {**(read_json(run.directory.parent / owner / "rollback.json") or {}), **rollback}
+        return cls.of(deploy, rollback)
 
     @classmethod
     def of(cls, deploy: Json | None, rollback: Json | None = None) -> Shipment:
         """The shipment in evidence ``deploy``, and in ``rollback`` what was done to take it back."""
-        sections = deploy or {}
+        sections, undoing = deploy or {}, rollback or {}
         review = sections.get("review") or {}
         live, before = review.get("live"), review.get("restore") or review.get("live")
         earlier = live["commit"] if live and before and live["commit"] != before["commit"] else None
-        commit = (sections.get("commit") or {}).get("commit") or earlier
-        revert = (rollback or {}).get("revert") or {}
-        # A repeated revert has nothing left to revert; the commit it found is still the one that took all back.
-        reverted_by = None if revert.get("failed") or revert.get("commit") == commit else revert.get("commit")
-        ours = frozenset(str(found) for found in (commit, earlier, reverted_by) if found)
+        built = [(sections.get(name) or {}).get("commit") for name in ("build", "promote")]
+        promoted = review.get("method", "promote" if sections.get("promote") else "") == "promote"
+        if promoted:  # a killed promotion has left nothing but the intention
+            commit = review.get("ships") or built[1] or earlier
+        else:
+            commit = (sections.get("commit") or {}).get("commit") or earlier
+        revert, release = undoing.get("revert") or {}, undoing.get("release") or {}
+        reverted = revert.get("reverted") and not revert.get("failed") and revert.get("commit") != commit
+        reverted_by = revert.get("commit") if reverted else None
         return cls(
             before=dict(before) if before else None,
             commit=commit,
-            ours=ours,
-            pushed=bool(sections.get("push_heroku")),
+            ours=frozenset(str(found) for found in (commit, earlier, reverted_by, *built) if found),
+            pushed=any(sections.get(name) for name in ("push_heroku", "build", "promote")),
+            promoted=promoted,
+            irreversible=tuple(review.get("irreversible") or ()) if review.get("release_command") else (),
             reverted_by=reverted_by,
+            restored_as=release.get("version") if release.get("serves_old") else None,
             refused=bool(review.get("failed")),
         )
+
+    def is_old(self, commit: str | None) -> bool:
+        """Whether a release of ``commit`` serves the old content: that of the old commit, or of the revert."""
+        return commit is not None and self.before is not None and commit in (self.before["commit"], self.reverted_by)
 
 
 DynoState = Literal["up", "waiting", "crashed"]
@@ -128,25 +151,75 @@ def dyno_state(dynos: Sequence[Json], wanted: int, version: int) -> tuple[DynoSt
     return ("up", seen) if len(up) >= wanted and len(up) == len(web) else ("waiting", seen)
 
 
-def push_problem(output: str) -> tuple[str, str]:
-    """Why a push was refused and what to do next, from what git printed."""
-    if "pre-receive hook declined" in output:
-        return (
-            "the build failed on Heroku; nothing was released",
-            "mend the build (its output is above), then run again",
-        )
-    if "non-fast-forward" in output or "fetch first" in output:
-        return (
-            "the remote branch has commits that this one lacks, and force would lose them",
-            "git pull --rebase, look at what came in, then run again",
-        )
-    if "protected branch" in output:
-        return "the branch is protected", "open a pull request, or allow this account to push"
-    if re.search(r"Authentication failed|could not read Username|401|403", output):
-        return "the remote did not accept the credential", "check the key, and its right to push to this repository"
-    if re.search(r"not found|does not appear to be a git repository|404", output):
-        return "the remote repository is not there", "check `git remote -v` and pitstop_heroku_app"
-    return last_lines(output), "push it by hand to see more"
+_BY_PULL_REQUEST = "git push {remote} {commit}:refs/heads/{topic}, then open a pull request from it into {branch}"
+_PUSH_PROBLEMS = (
+    # The words of Heroku, git (2.39 to 2.5x), GitHub, GitLab, Bitbucket and Azure DevOps; the first that fits counts.
+    (
+        r"Push rejected|Push failed",
+        "the build failed on Heroku; nothing was released",
+        "mend the build (its output is above), then run again",
+    ),
+    (
+        r"\[(remote )?rejected\].*\((non-fast-forward|fetch first|needs force|stale info)",
+        "the remote branch has commits that this one lacks, and force would lose them",
+        "git pull --rebase {remote} {branch}, look at what came in, then run again",
+    ),
+    (r"cannot lock ref|failed to (lock|update ref)", "somebody else pushed at the same moment", "run again"),
+    (
+        r"GH009|PUSH PROTECTION|cannot contain secrets|[Ss]ecrets? (was |were )?detected",
+        "the remote has found a secret in the commits",
+        "make the secret invalid, take it out of the commits, then run again",
+    ),
+    (
+        r"GH001|exceeds .*file size limit|is larger than the maximum",
+        "the remote takes no file of this size",
+        "take the file out of the commits (git lfs keeps large ones), then run again",
+    ),
+    (
+        r"GH006|GH013|[Pp]rotected branch|repository rule violations|TF402455|only be modified through pull requests"
+        r"|Permission denied to update branch",
+        "the branch is protected",
+        _BY_PULL_REQUEST,
+    ),
+    (
+        r"Authentication failed|could not read (Username|Password)|Invalid (username|credentials)|returned error: 401"
+        r"|Permission denied \(|Host key verification failed",
+        "the remote did not accept the credential",
+        "try git push --dry-run {remote} {commit}:refs/heads/{branch} by hand until it is let in, then run again",
+    ),
+    (
+        r"denied to |not allowed to push|[Ww]rite access .*not granted|marked as read only|returned error: 403",
+        "this account may not push there",
+        "give it the right to push, then run again; or " + _BY_PULL_REQUEST,
+    ),
+    (
+        r"[Rr]epository .*not found|does not appear to be a git repository|returned error: 404|No such app",
+        "the remote repository is not there, or this account may not see it",
+        "check git remote -v and pitstop_heroku_app, then run again",
+    ),
+    (r"shallow update not allowed", "this clone is shallow", "git fetch --unshallow, then run again"),
+    (
+        r"Could not resolve host|Failed to connect|[Tt]imed out|Connection (refused|reset|closed)|hung up unexpectedly"
+        r"|RPC failed|early EOF|unexpected disconnect|returned error: 5\d\d",
+        "the connection to the remote failed",
+        "look at its status page, then run again: it is asked first what it has",
+    ),
+    (r"hook declined", "a hook of the remote declined it", "mend what it names, then run again"),
+)
+
+
+def push_problem(output: str, remote: str, commit: str, branch: str, topic: str) -> tuple[str, str]:
+    """Why the push of ``commit`` to ``branch`` of ``remote`` was refused and what to do next, from what git printed.
+
+    ``topic`` is the name of a branch for a pull request. The remote's own words are part of the reason.
+    """
+    said = [without_sideband(line) for line in output.splitlines() if line.startswith("remote:")]
+    words = last_lines("\n".join(line for line in said if line))
+    for pattern, why, next_step in _PUSH_PROBLEMS:
+        if re.search(pattern, output):
+            step = next_step.format(remote=remote, commit=commit[:12], branch=branch, topic=topic)
+            return f"{why} ({words})" if words else why, step
+    return last_lines(output), f"git push {remote} {commit[:12]}:refs/heads/{branch} by hand, to see more"
 
 
 def without_sideband(line: str) -> str:
