@@ -8,7 +8,9 @@ DOCUMENTATION = r"""
 module: health_wait
 short_description: Wait until the app answers with its own version, several times in a row
 description:
-  - A status of 200 alone proves nothing; the old version, or an error page, counts as not yet.
+  - A status of 200 alone proves nothing; the old version, an error page, or no answer within 10 seconds counts as
+    not yet, so that preboot and a dyno that has to wake up are no failure.
+  - Redirects are followed, and said.
 author: The Pitstop maintainers (@pitstop)
 options:
   url:
@@ -16,17 +18,24 @@ options:
     type: str
     required: true
   version:
-    description: What the answer's O(version_key) has to be, such as the commit.
+    description:
+      - What the answer's O(version_key) has to be, such as the commit. An answer of seven or more hexadecimal digits
+        with which this begins will do.
     type: str
     required: true
   version_key:
-    description: Key of the answer's JSON object that holds the version.
+    description: Key of the answer's JSON object that holds the version, or the path to it, such as C(build.commit).
     type: str
     default: commit
   status:
-    description: The expected HTTP status.
-    type: int
-    default: 200
+    description: The expected HTTP status, or several.
+    type: list
+    elements: int
+    default: [200]
+  body:
+    description: A regular expression that has to be found somewhere in the answer. Empty, any answer will do.
+    type: str
+    default: ""
   passes:
     description: How many good answers in a row are wanted.
     type: int
@@ -65,9 +74,16 @@ seconds:
   returned: always
   type: float
 last:
-  description: The last answer in short.
+  description: The last answer in short, without secrets.
   returned: always
   type: str
+answers:
+  description:
+    - How many answers of each kind there were. The kinds are C(as wanted), C(old version) (any that is not the wanted
+      one), C(no version), C(other body), C(status 503) and the like, and C(no answer).
+  returned: always
+  type: dict
+  sample: {"status 503": 2, "old version": 4, "as wanted": 3}
 """
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._args import Spec
@@ -77,7 +93,8 @@ ARGUMENT_SPEC: Spec = {
     "url": {"type": "str", "required": True},
     "version": {"type": "str", "required": True},
     "version_key": {"type": "str", "default": "commit"},
-    "status": {"type": "int", "default": 200},
+    "status": {"type": "list", "elements": "int", "default": [200]},
+    "body": {"type": "str", "default": ""},
     "passes": {"type": "int", "default": 3},
     "timeout": {"type": "int", "default": 120},
 }
