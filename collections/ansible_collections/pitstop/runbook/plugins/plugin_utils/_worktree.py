@@ -13,11 +13,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import Git
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import NO_HOOKS, Git
 
 PREFIX = "pitstop-benchmark-"
-NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
-"""A checkout that is only measured must not set off what the team does after its own ones."""
 
 
 @contextmanager
@@ -31,6 +29,7 @@ def checkout(git: Git, commit: str, links: Sequence[str]) -> Iterator[Path]:
     parent = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     tree = parent / "checkout"
     try:
+        # What is only measured must not set off what the team does after its own checkouts.
         git.run(*NO_HOOKS, "worktree", "add", "--quiet", "--detach", str(tree), commit)
         for link in links:
             target, place = (git.path / link).absolute(), tree / link
