@@ -20,7 +20,7 @@ import pytest
 from ansible_collections.pitstop.runbook.plugins.module_utils import _run
 from ansible_collections.pitstop.runbook.plugins.module_utils._backup import Backup
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import Run
-from ansible_collections.pitstop.runbook.plugins.plugin_utils import _heroku_data
+from ansible_collections.pitstop.runbook.plugins.plugin_utils import _heroku
 
 from .conftest import Performed, RunOperation
 from .local_heroku import LocalHeroku
@@ -34,7 +34,7 @@ SHAPE = {
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lost answers are looked after at once, as nothing here takes time to arrive."""
-    monkeypatch.setattr(_heroku_data, "PAUSES_S", (0.1, 0.1, 0.1))
+    monkeypatch.setattr(_heroku, "WRITE_PAUSES_S", (0.1, 0.1, 0.1))
 
 
 @pytest.fixture

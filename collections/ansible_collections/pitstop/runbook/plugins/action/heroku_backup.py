@@ -16,7 +16,8 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._heroku_plan impor
 from ansible_collections.pitstop.runbook.plugins.module_utils._units import bytes_text, seconds_text
 from ansible_collections.pitstop.runbook.plugins.modules.heroku_backup import ARGUMENT_SPEC
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._download import download
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku_data import HerokuDatabase, write_surely
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import write_surely
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku_data import HerokuDatabase
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._pg_tools import ToolMissing, contents, find_tool
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._room import make_private, require_room

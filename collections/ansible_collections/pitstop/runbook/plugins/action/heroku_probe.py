@@ -22,12 +22,16 @@ class ActionModule(Operation):
         path = f"/apps/{app['name']}"
         releases = Releases(heroku, app["name"], self.console)
         live = releases.live()
+        formation = heroku.get(f"{path}/formation")
         result = {
             "account": email,
             "app": app["name"],
             "stack": app["stack"]["name"],
             "maintenance": app["maintenance"],
-            "formation": {row["type"]: _fields(row, "quantity", "size") for row in heroku.get(f"{path}/formation")},
+            "preboot": bool(heroku.get(f"{path}/features/preboot")["enabled"]),
+            "process_tier": app.get("process_tier"),
+            "release_command": any(row["type"] == "release" for row in formation),
+            "formation": {row["type"]: _fields(row, "quantity", "size") for row in formation},
             "live": {**_fields(live, "version", "id", "status"), "commit": releases.commit_of(live)},
             "pending_releases": releases.pending_releases(),
             "pending_builds": releases.pending_builds(),

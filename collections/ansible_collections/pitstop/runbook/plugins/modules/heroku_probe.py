@@ -43,6 +43,18 @@ maintenance:
   description: Whether maintenance mode is on.
   returned: always
   type: bool
+preboot:
+  description: Whether new web dynos start before the old ones stop, so that both answer for some minutes.
+  returned: always
+  type: bool
+process_tier:
+  description: Kind of dynos, such as C(eco), which sleep, or C(production).
+  returned: always
+  type: str
+release_command:
+  description: Whether a command runs before a release goes live.
+  returned: always
+  type: bool
 formation:
   description: Process type to C(quantity) and C(size) of its dynos.
   returned: always

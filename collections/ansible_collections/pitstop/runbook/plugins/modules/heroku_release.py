@@ -9,7 +9,8 @@ module: heroku_release
 short_description: Wait until the release of a commit has succeeded and its dynos are up
 description:
   - A push exits with 0 although the release command failed, so the release's own status is asked for.
-  - The release's output is shown, and kept as C(release.log) in the run's evidence.
+  - The release's output is shown as it comes, and kept as C(release.log) in the run's evidence.
+  - It fails when the release failed or expired, when its dynos crash, and when another commit is live in the end.
 author: The Pitstop maintainers (@pitstop)
 options:
   commit:
@@ -62,6 +63,12 @@ commit:
   description: The commit.
   returned: always
   type: str
+superseded_by:
+  description:
+    - Version of a later release of the same commit that is live instead, such as a change of config vars; else null.
+    - Its dynos are those that were waited for.
+  returned: always
+  type: int
 dynos:
   description: The web dynos, as they were seen last.
   returned: always

@@ -7,18 +7,14 @@ here, never inferred: the CLI ends with exit 0 when it loses sight of one.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._backup import Transfer
 from ansible_collections.pitstop.runbook.plugins.module_utils._redact import redacted
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuClient, HerokuError, UnknownOutcome
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuClient, write_surely
 
 INCLUSIONS = {"Accept-Inclusion": "addon:plan,config_vars"}
-PASSING_STATUSES = (429, 500, 502, 503, 504)
-PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 @dataclass(frozen=True)
@@ -78,23 +74,3 @@ class HerokuDatabase:
         """A link to the file of a backup, good for an hour: a secret. Repeating this write is harmless."""
         path = f"/client/v11/apps/{self.addon.app}/transfers/{num}/actions/public-url"
         return str(write_surely(lambda: self._client.data_post(path), lambda: None)["url"])
-
-
-def write_surely[T](write: Callable[[], T], find: Callable[[], T | None]) -> T:
-    """Make a write take effect once, over a wire that loses answers.
-
-    After an answer that was lost, or that says "later", ``find`` looks for what the write may have made; only when it
-    finds nothing the write is sent again. Raises the error of the last try.
-    """
-    for pause in PAUSES_S:
-        try:
-            return write()
-        except UnknownOutcome:
-            pass
-        except HerokuError as refused:
-            if refused.status not in PASSING_STATUSES:
-                raise
-        time.sleep(pause)
-        if (made := find()) is not None:
-            return made
-    return write()

@@ -126,7 +126,8 @@ class Operation(ActionBase):
 
     def heroku(self) -> HerokuClient:
         """A client of the app's Platform and data API."""
-        return HerokuClient.for_app(self.args["app"], self.args["api_url"], self.args["data_url"], self.args["api_key"])
+        args = self.args
+        return HerokuClient.for_app(args["app"], args["api_url"], args["data_url"], args["api_key"], self.say)
 
     def heroku_git(self) -> tuple[str, dict[str, str]]:
         """The app's repository on Heroku, and the environment that lets git in."""

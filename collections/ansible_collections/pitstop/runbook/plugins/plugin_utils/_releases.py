@@ -16,14 +16,14 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._deploy import (
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import write_whole
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import Console
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuClient
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku_data import write_surely
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._release_output import ReleaseOutput
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._wait import Wait
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuClient, write_surely
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._output_stream import OutputStream
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._wait import SLOWEST_POLL_S, Wait
 
 NEWEST_FIRST = {"Range": "version ..; max=50, order=desc"}
 MANY_BUILDS = {"Range": "id ..; max=1000"}  # builds are ranged by id alone, which tells nothing of their age
 LAST_LINES = 5
+FAILED = ("failed", "expired")
 
 
 class Releases:
@@ -33,6 +33,7 @@ class Releases:
         self._heroku = heroku
         self._app = app
         self._console = console
+        self._commits: dict[str, str | None] = {}
 
     def all(self) -> list[dict[str, Any]]:
         """The newest fifty, newest first."""
@@ -54,7 +55,7 @@ class Releases:
 
     def await_quiet(self, timeout: float) -> None:
         """Wait until no build and no release is going on. Raises PitstopError after ``timeout`` seconds."""
-        with Wait(self._console, "the end of what is going on", timeout) as wait:
+        with Wait(self._console, "the end of what is going on", timeout, slowest_poll_s=SLOWEST_POLL_S) as wait:
             while pending := self.pending():
                 if wait.over:
                     raise PitstopError(
@@ -86,22 +87,34 @@ class Releases:
     def commit_of(self, release: Mapping[str, Any]) -> str | None:
         """The commit of a release's slug, or None when it has no slug or the slug no commit."""
         slug = slug_id(release)
-        return self._heroku.get(f"/apps/{self._app}/slugs/{slug}").get("commit") if slug else None
+        if slug is None:
+            return None
+        if slug not in self._commits:
+            self._commits[slug] = self._heroku.get(f"/apps/{self._app}/slugs/{slug}").get("commit")
+        return self._commits[slug]
 
     def of_commit(self, commit: str, after_version: int) -> dict[str, Any] | None:
-        """The newest release after a version whose slug was built from ``commit``."""
-        newer = (dict(release) for release in newer_than(self.all(), after_version))
-        return next((release for release in newer if self.commit_of(release) == commit), None)
+        """The release by which ``commit`` went live after a version; the newest failed one when none did.
+
+        A later change of config vars releases the same slug again: the release that brought it is the oldest of them.
+        """
+        newer = [dict(r) for r in newer_than(self.all(), after_version) if self.commit_of(r) == commit]
+        alive = [release for release in newer if release["status"] not in FAILED]
+        if not alive:
+            return newer[0] if newer else None
+        return [release for release in alive if slug_id(release) == slug_id(alive[0])][-1]
 
     def awaited(self, version: int, timeout: float, log: Path | None = None) -> dict[str, Any]:
-        """Wait until release ``version`` has succeeded; its output is shown, and kept in ``log``.
+        """Wait until release ``version`` has succeeded; its output is kept in ``log``, and shown while it comes.
 
         Raises PitstopError when it failed or is still pending after ``timeout`` seconds.
         """
         release = self.get(version)
-        output = ReleaseOutput(self._heroku, release.get("output_stream_url"))
+        # Who waited for it before, as a push does, has shown it.
+        show = self._say_output if release["status"] == "pending" else _ignore
+        output = OutputStream(self._heroku, release.get("output_stream_url"), show)
         try:
-            release = self._ended(release, output, timeout)
+            release = self._ended(release, timeout)
         finally:
             text = output.whole()
             if log and text:
@@ -115,25 +128,38 @@ class Releases:
             )
         return release
 
-    def _ended(self, release: dict[str, Any], output: ReleaseOutput, timeout: float) -> dict[str, Any]:
+    def _say_output(self, line: str) -> None:
+        self._console.say(f"release: {line}")
+
+    def _ended(self, release: dict[str, Any], timeout: float) -> dict[str, Any]:
         """The release once it is no longer pending."""
         version = release["version"]
-        with Wait(self._console, f"release v{version}", timeout) as wait:
+        with Wait(self._console, f"release v{version}", timeout, slowest_poll_s=SLOWEST_POLL_S) as wait:
             while release["status"] == "pending":
-                for line in output.new_lines():
-                    self._console.say(f"release: {line}")
                 if wait.over:
                     raise PitstopError(
                         f"The release v{version} is still pending after {timeout:.0f} s",
+                        why="its release command still runs, and may yet go live",
                         next_step=f"look at its output: heroku releases:output v{version} -a {self._app}",
                     )
                 wait.pause("its release command runs")
                 release = self.get(version)
         return release
 
+    def still_live(self, commit: str) -> dict[str, Any]:
+        """The live release, which has to be of ``commit``; raises PitstopError when somebody has put another there."""
+        live = self.live()
+        if (found := self.commit_of(live)) != commit:
+            raise PitstopError(
+                f"v{live['version']} is live ({live['description']}), and not commit {commit[:12]}",
+                why=f"somebody has released {f'commit {found[:12]}' if found else 'it'} meanwhile",
+                next_step=f"talk to them (heroku releases -a {self._app}), then run again",
+            )
+        return live
+
     def await_dynos(self, version: int, timeout: float) -> str:
         """Wait until all web dynos are up on release ``version`` or a later one; returns what was seen."""
-        with Wait(self._console, f"web dynos on v{version}", timeout) as wait:
+        with Wait(self._console, f"web dynos on v{version}", timeout, slowest_poll_s=SLOWEST_POLL_S) as wait:
             while True:
                 formation = self._heroku.get(f"/apps/{self._app}/formation")
                 wanted = sum(int(process["quantity"]) for process in formation if process["type"] == "web")
@@ -157,3 +183,7 @@ class Releases:
     def get(self, version: int) -> dict[str, Any]:
         """One release by its version."""
         return dict(self._heroku.get(f"/apps/{self._app}/releases/{version}"))
+
+
+def _ignore(_line: str) -> None:
+    """Show nothing."""

@@ -11,6 +11,8 @@ from typing import Self
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import Console
 
 POLL_S = 1.0
+SLOWEST_POLL_S = 5.0
+"""For what may take many minutes, as a build: each look at it is a request of a limited number."""
 
 
 class Wait:
@@ -22,7 +24,8 @@ class Wait:
                     raise PitstopError(…)
                 wait.pause(f"it is {status}")
 
-    What is asked at the deadline is still asked once: ``over`` is read after the answer.
+    What is asked at the deadline is still asked once: ``over`` is read after the answer. With ``slowest_poll_s`` the
+    pauses grow to that: each is a tenth of the time that has gone by.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class Wait:
         timeout_s: float,
         *,
         poll_s: float = POLL_S,
+        slowest_poll_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -39,6 +43,7 @@ class Wait:
         self._what = what
         self._timeout_s = timeout_s
         self._poll_s = poll_s
+        self._slowest_poll_s = slowest_poll_s or poll_s
         self._clock = clock
         self._sleep = sleep
         self._began = clock()
@@ -64,7 +69,8 @@ class Wait:
     def pause(self, seen: str) -> None:
         """Show what was seen last, then leave it alone until the next look."""
         self.show(seen)
-        self._sleep(min(self._poll_s, self.left_s))
+        pause = min(self._slowest_poll_s, max(self._poll_s, self.elapsed_s / 10))
+        self._sleep(min(pause, self.left_s))
 
     def __enter__(self) -> Self:
         return self
