@@ -67,6 +67,8 @@ def shop(tmp_path: Path, run: Run, run_operation: RunOperation) -> Iterator[Shop
         tiny = TinyApp.create(tmp_path / "app")
         for key, value in {"user.name": "Test", "user.email": "test@team.example"}.items():
             tiny.git("config", key, value)
+        tiny.git("init", "--quiet", "--bare", str(tmp_path / "origin.git"))
+        tiny.git("remote", "add", "origin", str(tmp_path / "origin.git"))
         tiny.procfile("web: node server.js", "release: echo at postgres://app:s3cr3ts3cr3t@db.example/app")
         commit, _ = tiny.deploy(local, OLD)
         yield Shop(local, tiny, run, run_operation, commit)

@@ -24,8 +24,8 @@ class ActionModule(Operation):
             "version": git.run("version").removeprefix("git version "),
             "repository": str(git.path),
             "branch": git.require_branch(self.args["branch"]),
-            "head": git.run("rev-parse", "HEAD"),
-            "identity": self._identity(git),
+            "head": git.head(),
+            "identity": git.require_committer(),
             "remotes": tips,
             "dirty": sorted(git.dirty()),
         }
@@ -33,26 +33,9 @@ class ActionModule(Operation):
         self.say(f"git: {result['identity']} on {result['branch']}; {answered}; {len(result['dirty'])} paths changed")
         return result
 
-    def _identity(self, git: Git) -> str:
-        """Who a commit would be by. Without useConfigOnly git would make one up from the login and the host."""
-        try:
-            ident = git.run("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
-        except GitError as error:
-            raise PitstopError(
-                "git does not know who you are",
-                why="user.name or user.email is not set",
-                next_step='git config --global user.name "…" && git config --global user.email "…"',
-            ) from error
-        return ident.rsplit(" ", 2)[0]
-
     def _origin(self, git: Git) -> str | None:
-        name, remotes = self.args["remote"], git.run("remote").split()
-        if name not in remotes:
-            raise PitstopError(
-                f"{git.path} has no remote {name}",
-                why=f"it has {', '.join(remotes) or 'none'}",
-                next_step=f"git -C {git.path} remote add {name} URL, or set preflight_remote",
-            )
+        name = self.args["remote"]
+        git.require_remote(name, "preflight_remote")
         remedy = f"try `git -C {git.path} fetch {name}`, and mend your key or password"
         return self._tip(name, remedy, lambda: git.remote_commit(name, self.args["branch"]))
 
