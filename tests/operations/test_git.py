@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.pitstop.runbook.plugins.action import git_commit
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import Run
+from ansible_collections.pitstop.runbook.plugins.plugin_utils import _git
 
 from .conftest import RunOperation
 
@@ -201,3 +205,101 @@ def test_a_push_that_hangs_is_ended_at_its_deadline(
     assert refused.failed
     assert "did not end within 1 s" in refused.message
     assert not done.exists(), "the run waited for the helper's own end"
+
+
+COMMIT = {"paths": ["app.js", "gone.js", "fresh.js"], "message": "perf: faster"}
+
+
+def _hook(checkout: Checkout, name: str, script: str) -> None:
+    hook = checkout.path / ".git" / "hooks" / name
+    hook.write_text(f"#!/bin/sh\n{script}\n")
+    hook.chmod(0o755)
+
+
+def test_deletions_are_committed_and_what_others_have_staged_stays_staged(
+    run_operation: RunOperation, checkout: Checkout
+) -> None:
+    """A fix may remove a file, and a colleague's staged work is not part of it."""
+    checkout.write("gone.js", "x\n")
+    checkout.git("add", "gone.js")
+    checkout.git("commit", "-q", "-m", "second")
+    checkout.git("rm", "-q", "gone.js")
+    checkout.write("fresh.js", "new\n")
+    checkout.write("other.js", "staged\n")
+    checkout.git("add", "other.js")
+    done = run_operation("git_commit", {"repository": str(checkout.path), **COMMIT})
+    assert not done.failed, done.message
+    assert checkout.git("show", "--format=", "--name-status", "HEAD") == "A\tfresh.js\nD\tgone.js"
+    assert checkout.git("status", "--porcelain") == "M  other.js"
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [("echo the linter says no; exit 1", "the linter says no"), ("echo x > other.js; git add other.js", "other.js")],
+)
+def test_a_hook_that_refuses_or_adds_to_the_commit_stops_it(
+    run_operation: RunOperation, checkout: Checkout, script: str, said: str
+) -> None:
+    """Hooks are the team's rules; what one adds has been reviewed by nobody."""
+    _hook(checkout, "pre-commit", script)
+    checkout.write("app.js", "new\n")
+    refused = run_operation("git_commit", {"repository": str(checkout.path), **COMMIT})
+    assert refused.failed
+    assert said in refused.message
+
+
+def test_a_hook_that_leaves_something_running_does_not_hold_the_commit_up(
+    run_operation: RunOperation, checkout: Checkout
+) -> None:
+    """Its child keeps git's output open for minutes; the commit is there, and the deploy goes on."""
+    _hook(checkout, "post-commit", "sleep 60 & echo $! > sleeper")
+    checkout.write("app.js", "new\n")
+    done = run_operation("git_commit", {"repository": str(checkout.path), **COMMIT})
+    os.kill(int((checkout.path / "sleeper").read_text()), signal.SIGKILL)  # it is still there, so it was not waited for
+    assert not done.failed, done.message
+    assert checkout.git("log", "-1", "--format=%s") == "perf: faster"
+
+
+def test_a_lock_that_a_killed_git_left_is_named(
+    run_operation: RunOperation, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows git's locks by heart: the error has the very command."""
+    monkeypatch.setattr(git_commit, "LOCK_TIMEOUT_S", 0.1)
+    checkout.write("app.js", "new\n")
+    lock = checkout.path / ".git" / "index.lock"
+    lock.touch()
+    refused = run_operation("git_commit", {"repository": str(checkout.path), **COMMIT})
+    assert refused.failed
+    assert f"rm {lock}" in refused.message
+
+
+@pytest.mark.parametrize("signer", ["sleep 60", "exit 1"])
+def test_a_key_that_cannot_sign_fails_and_does_not_hang(
+    run_operation: RunOperation, checkout: Checkout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, signer: str
+) -> None:
+    """A passphrase that is asked for in the night is answered by nobody."""
+    monkeypatch.setattr(_git, "SIGNING_TIMEOUT_S", 0.5)
+    program = tmp_path / "gpg"
+    program.write_text(f"#!/bin/sh\n{signer}\n")
+    program.chmod(0o755)
+    for key, value in {"commit.gpgsign": "true", "gpg.program": str(program)}.items():
+        checkout.git("config", key, value)
+    checkout.write("app.js", "new\n")
+    refused = run_operation("git_commit", {"repository": str(checkout.path), **COMMIT})
+    assert refused.failed
+    assert "cannot sign" in refused.message
+    assert checkout.git("log", "-1", "--format=%s") == "first"
+
+
+def test_an_interrupted_git_removes_its_locks(checkout: Checkout) -> None:
+    """Killed at once it would leave index.lock, and the next start would have to be mended by hand."""
+    _hook(checkout, "pre-commit", "echo hook runs; sleep 60")
+    checkout.write("app.js", "new\n")
+
+    def interrupt(_line: str) -> None:
+        assert (checkout.path / ".git" / "index.lock").exists()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _git.Git(checkout.path).stream("commit", "-am", "x", say=interrupt, timeout=30)
+    assert not (checkout.path / ".git" / "index.lock").exists()

@@ -8,7 +8,9 @@ DOCUMENTATION = r"""
 module: git_commit
 short_description: Commit the declared paths, and nothing else
 description:
-  - Hooks run and signing is respected, as with a commit by hand.
+  - Hooks run and signing is respected, as with a commit by hand. A key that would have to be unlocked is an error.
+  - What else is changed or staged stays as it is. A hook that adds other files to the commit is an error.
+  - While another git holds its lock, a few seconds are waited.
 author: The Pitstop maintainers (@pitstop)
 options:
   repository:
