@@ -19,6 +19,7 @@ from sandbox.service import Service
 from sandbox.settings import Settings, write_private
 
 APP = "invoice-bot"
+STAGING = f"{APP}-staging"
 DATABASE = {"name": "postgresql-curved-63923", "plan": "heroku-postgresql:standard-0"}
 ACCOUNT = "operator@invoice-bot.example"
 
@@ -62,13 +63,16 @@ class LocalHeroku:
             "formation": {"web": 1},
             "web_url": self.web_url,
         }
+        # No dyno runs there; its release command looks at the same tables, as it only reads them.
+        staging = {"name": STAGING, "config_vars": config_vars, "formation": {"web": 0}, "web_url": self.web_url}
         config = {
             "token": self.settings.heroku_token,
             "account": {"email": ACCOUNT},
             "node_bin": str(self.paths.node_bin),
             "pg_bin": str(INSTALLATION / "bin"),
             "npm_cache": str(node.npm_cache(self.paths)),
-            "apps": [app],
+            "apps": [app, staging],
+            "pipelines": [{"name": APP, "couplings": {STAGING: "staging", APP: "production"}}],
         }
         self.paths.heroku.mkdir(mode=0o700, exist_ok=True)
         write_private(self.paths.heroku / "config.json", config)

@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.heroku import builds_api, data_api, downloads, git_http, log_sessions, platform_api, router
+from sandbox.heroku import builds_api, data_api, downloads, git_http, log_sessions, pipelines_api, platform_api, router
 from sandbox.heroku.core import Heroku
 from sandbox.heroku.gate import Gate
 from sandbox.heroku.wire import ApiError, error_response, not_found
@@ -33,7 +33,8 @@ def platform_application(heroku: Heroku) -> Starlette:
         yield
         await heroku.stop()
 
-    gated = [*platform_api.ROUTES, *builds_api.ROUTES, *log_sessions.ROUTES, *data_api.ROUTES]
+    # Those of pipelines first: where platform_api knows of none.
+    gated = [*pipelines_api.ROUTES, *platform_api.ROUTES, *builds_api.ROUTES, *log_sessions.ROUTES, *data_api.ROUTES]
     beside = [
         *git_http.OPEN_ROUTES,
         *builds_api.OPEN_ROUTES,

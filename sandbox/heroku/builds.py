@@ -15,7 +15,7 @@ from sandbox.heroku import processes
 from sandbox.heroku.config import Config
 from sandbox.heroku.faults import Faults
 from sandbox.heroku.logs import LogBook
-from sandbox.heroku.models import App, Build, Process, Release, Slug, new_id, now
+from sandbox.heroku.models import App, Build, Release, Slug, new_id, now
 from sandbox.heroku.releases import Releases
 from sandbox.heroku.store import Store
 from sandbox.heroku.streams import Outputs
@@ -139,9 +139,7 @@ class Builds:
         self._launch(app, build, slug)
 
     def _launch(self, app: App, build: Build, slug: Slug) -> None:
-        app.slugs[slug.id] = slug
-        for kind in slug.process_types:
-            app.formation.setdefault(kind, Process(1 if kind == "web" else 0))
+        app.take(slug)
         release = self._releases.create(app, slug, app.config_vars, f"Deploy {build.commit[:8]}")
         build.slug_id, build.release_id = slug.id, release.id
         if release.output_id:

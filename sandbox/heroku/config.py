@@ -22,6 +22,14 @@ class AppConfig:
 
 
 @dataclass(frozen=True)
+class PipelineConfig:
+    """A pipeline to create when it is absent: app name to stage."""
+
+    name: str
+    couplings: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Config:
     """The token, the account and the tools of this server."""
 
@@ -32,6 +40,7 @@ class Config:
     npm_cache: Path
     slow_release_seconds: int
     apps: list[AppConfig]
+    pipelines: tuple[PipelineConfig, ...] = ()
 
     @property
     def path(self) -> str:
@@ -64,6 +73,7 @@ def _parse(raw: dict[str, Any], state_dir: Path) -> Config:
         npm_cache=Path(raw.get("npm_cache", state_dir / "npm-cache")),
         slow_release_seconds=int(raw.get("slow_release_seconds", 20)),
         apps=[_parse_app(app) for app in raw["apps"]],
+        pipelines=tuple(PipelineConfig(one["name"], dict(one["couplings"])) for one in raw.get("pipelines", [])),
     )
 
 

@@ -14,6 +14,7 @@ from sandbox.heroku.dynos import Dynos
 from sandbox.heroku.faults import Faults
 from sandbox.heroku.logs import LogBook
 from sandbox.heroku.models import App
+from sandbox.heroku.pipelines import Pipelines
 from sandbox.heroku.releases import Releases
 from sandbox.heroku.store import Store
 from sandbox.heroku.streams import Outputs
@@ -33,6 +34,8 @@ class Heroku:
         self.dynos = Dynos(state_dir, self.config, lambda app: self.logs[app.id])
         self.releases = Releases(self.store, self.logs, self.outputs, self.dynos, self.config.email)
         self.builds = Builds(state_dir, self.config, self.store, self.faults, self.logs, self.outputs, self.releases)
+        self.pipelines = Pipelines(self.store, self.releases)
+        self.pipelines.create_missing(self.config.pipelines)
         self.backups = Backups(state_dir, self.config, self.store, self.faults)
         self.uploads = state_dir / "uploads"
         self.uploads.mkdir(exist_ok=True)

@@ -85,6 +85,47 @@ class Build:
 
 
 @dataclass
+class Coupling:
+    """The place of an app in a pipeline: its stage is development, staging or production."""
+
+    app_id: str
+    stage: str
+    id: str = field(default_factory=new_id)
+    created_at: str = field(default_factory=now)
+
+
+@dataclass
+class Pipeline:
+    """Apps in stages."""
+
+    name: str
+    couplings: list[Coupling] = field(default_factory=list)
+    id: str = field(default_factory=new_id)
+    created_at: str = field(default_factory=now)
+
+
+@dataclass
+class PromotionTarget:
+    """An app that a slug was promoted to, and the release that this made there."""
+
+    app_id: str
+    release_id: str
+    id: str = field(default_factory=new_id)
+
+
+@dataclass
+class Promotion:
+    """One release of one app, promoted to others."""
+
+    pipeline_id: str
+    source_app_id: str
+    source_release_id: str
+    targets: list[PromotionTarget] = field(default_factory=list)
+    id: str = field(default_factory=new_id)
+    created_at: str = field(default_factory=now)
+
+
+@dataclass
 class LogMessage:
     """One line that pg_dump or pg_restore wrote."""
 
@@ -167,6 +208,12 @@ class App:
         """The slug a release runs; none before the first deploy."""
         return self.slugs[release.slug_id] if release and release.slug_id else None
 
+    def take(self, slug: Slug) -> None:
+        """Keep a slug, so that it can be released; its process types join the formation."""
+        self.slugs[slug.id] = slug
+        for kind in slug.process_types:
+            self.formation.setdefault(kind, Process(1 if kind == "web" else 0))
+
     def transfer(self, key: str) -> Transfer | None:
         """The transfer with this UUID or number."""
         return next((t for t in self.transfers if key in (t.uuid, str(t.num))), None)
@@ -179,6 +226,8 @@ class State:
     account_id: str = field(default_factory=new_id)
     signing_key: str = field(default_factory=lambda: uuid.uuid4().hex)
     apps: list[App] = field(default_factory=list)
+    pipelines: list[Pipeline] = field(default_factory=list)
+    promotions: list[Promotion] = field(default_factory=list)
 
 
 def revive(kind: typing.Any, value: typing.Any) -> typing.Any:

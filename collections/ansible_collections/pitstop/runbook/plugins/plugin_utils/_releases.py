@@ -180,8 +180,8 @@ class Releases:
                     )
                 wait.pause(seen)
 
-    def get(self, version: int) -> dict[str, Any]:
-        """One release by its version."""
+    def get(self, version: int | str) -> dict[str, Any]:
+        """One release by its version, or its id."""
         return dict(self._heroku.get(f"/apps/{self._app}/releases/{version}"))
 
 
