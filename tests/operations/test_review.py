@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.pitstop.runbook.plugins.module_utils import _run
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import Run
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuError
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
@@ -142,10 +143,11 @@ def _large(desk: Desk) -> None:
 
 
 def _diverged(desk: Desk) -> None:
-    desk.commit("other.js", "a colleague's\n", "hotfix")
-    desk.checkout.git("push", "-q", "origin", "main")
-    desk.checkout.git("update-ref", "-d", "refs/remotes/origin/main")
-    desk.checkout.git("reset", "-q", "--hard", desk.api.live)
+    colleague = desk.checkout.origin.parent / "colleague"
+    subprocess.run(["git", "clone", "-q", desk.checkout.origin, colleague], check=True)
+    identity = ["-c", "user.name=C", "-c", "user.email=c@team.example"]
+    subprocess.run(["git", "-C", colleague, *identity, "commit", "-q", "--allow-empty", "-m", "hotfix"], check=True)
+    subprocess.run(["git", "-C", colleague, "push", "-q", "origin", "main"], check=True)
 
 
 def _maintained(desk: Desk) -> None:
@@ -162,6 +164,20 @@ def _unrelated(desk: Desk) -> None:
     desk.api.live = desk.checkout.git("commit-tree", "-m", "other", "HEAD^{tree}")
 
 
+def _shallow(desk: Desk) -> None:
+    (desk.checkout.path / ".git" / "shallow").write_text(desk.api.live + "\n")
+
+
+def _unborn(desk: Desk) -> None:
+    desk.checkout.git("update-ref", "-d", "HEAD")
+
+
+def _ignored(desk: Desk) -> None:
+    desk.checkout.git("rm", "-q", "--cached", "app.js")
+    desk.checkout.git("commit", "-q", "-m", "out")
+    desk.checkout.write(".gitignore", "app.js\n")
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -172,10 +188,13 @@ def _unrelated(desk: Desk) -> None:
         (_unreachable, "does not answer git"),
         (_no_identity, "does not know who you are"),
         (_large, "app.js (5.0 MB)"),
-        (_diverged, "git pull --rebase"),
+        (_diverged, "hotfix: shipping without them"),
         (_maintained, "heroku maintenance:off -a shop"),
         (_lost, "would lose what is live"),
         (_unrelated, "no common history"),
+        (_shallow, "fetch --unshallow"),
+        (_unborn, "has no commit yet"),
+        (_ignored, "git add --force app.js"),
     ],
 )
 def test_what_must_not_be_shipped_gets_its_own_answer(desk: Desk, spoil: Callable[[Desk], None], said: str) -> None:
@@ -246,3 +265,18 @@ def test_a_promotion_ships_staging_and_commits_nothing(desk: Desk) -> None:
     refused = desk.review(method="promote", promote_from="staging")
     assert refused.failed
     assert "app.js" in refused.message
+
+
+def test_a_refused_start_keeps_what_the_killed_run_before_it_has_left(desk: Desk, tmp_path: Path) -> None:
+    """Else maintenance mode stays on for ever, and nobody knows what was live before."""
+    killed, first = desk.run, desk.api.live
+    killed.write("deploy.review", {"live": {"version": 5, "commit": first}, "irreversible": ["x"]}, "2026-01-01")
+    killed.write("deploy.commit", {"commit": "c0"}, "2026-01-01")
+    killed.write("deploy.maintenance", {"enabled": True}, "2026-01-01")
+    desk.run = _run.open_run(tmp_path / "evidence", "invoice-bot", {})
+    desk.checkout.write("other.js", "stray\n")
+    assert desk.review().failed
+    kept = desk.run.read("deploy") or {}
+    assert kept["review"]["restore"]["commit"] == first
+    assert kept["review"]["irreversible"] == ["x"]
+    assert (kept["commit"]["commit"], kept["maintenance"]["enabled"]) == ("c0", True)

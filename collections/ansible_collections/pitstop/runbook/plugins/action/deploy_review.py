@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from ansible_collections.pitstop.runbook.plugins.module_utils import _evidence, _review
@@ -26,8 +27,10 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._wait import Wait
 
 SCREEN_LINES = 60
 HEROKU_BRANCH = "main"
-TAKEN_OVER = ("commit", "maintenance")
+TAKEN_OVER = ("review", "commit", "build", "promote", "maintenance")
 """Sections of a killed run that this one goes on from: what it shipped, and what it left on."""
+KEPT = ("live", "method", "ships", "release_command", "irreversible")
+"""Of an earlier review: what a rollback has to know, also when the review of a later start refuses."""
 Json = dict[str, Any]
 
 
@@ -41,7 +44,8 @@ class ActionModule(Operation):
             return self._review(noted, ours=(earlier.get("maintenance") or {}).get("enabled") is True)
         except PitstopError as error:
             if noted.before:  # or this refusal would erase where the run's earlier start can be taken back to
-                error.partial = {"restore": noted.before, "method": self.args["method"], **error.partial}
+                kept = {key: earlier["review"][key] for key in KEPT if key in earlier["review"]}
+                error.partial = {**kept, "restore": noted.before, **error.partial}
             raise
 
     def _take_over(self) -> Json:
@@ -176,7 +180,8 @@ class ActionModule(Operation):
     def _require_known(self, git: Git, commit: str, what: str, *, fetch: bool) -> None:
         if git.commit_of(commit) is None and fetch:
             git.require_remote(self.args["remote"], "heroku_deploy_remote")
-            git.succeeds("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", self.args["remote"], commit)
+            with suppress(PitstopError):
+                git.fetch(self.args["remote"], commit)
         if git.commit_of(commit) is None:
             raise PitstopError(
                 f"{what[0].upper()}{what[1:]} {commit[:12]} is not in {git.path}",

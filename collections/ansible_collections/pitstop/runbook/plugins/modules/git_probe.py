@@ -9,7 +9,8 @@ module: git_probe
 short_description: Prove git by using it
 description:
   - Reads the work tree and who commits, and asks each remote for its branch. Refuses another branch than the one that
-    is deployed, an identity that git would have to make up, and a remote that does not answer.
+    is deployed, an identity that git would have to make up, a signing key that would have to be unlocked where
+    C(commit.gpgsign) is set, and a remote that does not answer.
 author: The Pitstop maintainers (@pitstop)
 options:
   repository:
