@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults that a person or a test sets: those of the local Heroku, and those of the work tree."""
+"""Faults that a person or a test sets: those of the local Heroku, those of the work tree, those of its origin."""
 
 from __future__ import annotations
 
 import json
 
-from sandbox import worktree
+from sandbox import protected_branch, repository, worktree
 from sandbox.errors import SandboxError
 from sandbox.heroku.faults import FAULTS as HEROKU_FAULTS
 from sandbox.paths import Paths
@@ -14,13 +14,17 @@ from sandbox.settings import write_private
 WORK_TREE_FAULTS = {
     "slower_code": "what lies in the work tree is not the fix but slower code: honest locks and extra round trips",
 }
-DESCRIPTIONS = WORK_TREE_FAULTS | HEROKU_FAULTS
+ORIGIN_FAULTS = {
+    "protected_origin": "the team's origin takes no push to main: GitHub's protected branch, until unset",
+}
+DESCRIPTIONS = WORK_TREE_FAULTS | ORIGIN_FAULTS | HEROKU_FAULTS
 
 
 def active(paths: Paths) -> list[str]:
     """Return the names of the faults that are set and not yet used up."""
     slower = ["slower_code"] if worktree.is_laid(worktree.SLOWER, paths.repository) else []
-    return slower + _of_heroku(paths)
+    protected = ["protected_origin"] if protected_branch.is_protected(paths.origin) else []
+    return slower + protected + _of_heroku(paths)
 
 
 def set_fault(paths: Paths, name: str) -> None:
@@ -28,6 +32,8 @@ def set_fault(paths: Paths, name: str) -> None:
     check_name(name)
     if name in WORK_TREE_FAULTS:
         worktree.lay(worktree.SLOWER, paths.repository)
+    elif name in ORIGIN_FAULTS:
+        protected_branch.protect(paths.origin, repository.BRANCH)
     else:
         _write(paths, sorted({*_of_heroku(paths), name}))
 
@@ -35,6 +41,7 @@ def set_fault(paths: Paths, name: str) -> None:
 def unset_all(paths: Paths) -> None:
     """Unset every fault; slower code in the work tree gives way to the fix."""
     _write(paths, [])
+    protected_branch.unprotect(paths.origin)
     if worktree.is_laid(worktree.SLOWER, paths.repository):
         worktree.lay(worktree.FIX, paths.repository)
 

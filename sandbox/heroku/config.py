@@ -40,6 +40,8 @@ class Config:
     npm_cache: Path
     slow_release_seconds: int
     apps: list[AppConfig]
+    preboot_seconds: float = 10
+    eco_idle_seconds: float = 3
     pipelines: tuple[PipelineConfig, ...] = ()
 
     @property
@@ -73,7 +75,9 @@ def _parse(raw: dict[str, Any], state_dir: Path) -> Config:
         npm_cache=Path(raw.get("npm_cache", state_dir / "npm-cache")),
         slow_release_seconds=int(raw.get("slow_release_seconds", 20)),
         apps=[_parse_app(app) for app in raw["apps"]],
+        preboot_seconds=float(raw.get("preboot_seconds", 10)),
         pipelines=tuple(PipelineConfig(one["name"], dict(one["couplings"])) for one in raw.get("pipelines", [])),
+        eco_idle_seconds=float(raw.get("eco_idle_seconds", 3)),
     )
 
 

@@ -31,14 +31,15 @@ class Heroku:
         self.faults = Faults(state_dir)
         self.logs = {app.id: LogBook(state_dir / "logs" / f"{app.name}.log") for app in self.apps}
         self.outputs = Outputs(state_dir)
-        self.dynos = Dynos(state_dir, self.config, lambda app: self.logs[app.id])
-        self.releases = Releases(self.store, self.logs, self.outputs, self.dynos, self.config.email)
+        self.dynos = Dynos(state_dir, self.config, self.faults, lambda app: self.logs[app.id])
+        self.releases = Releases(self.store, self.logs, self.outputs, self.dynos, self.faults, self.config.email)
         self.builds = Builds(state_dir, self.config, self.store, self.faults, self.logs, self.outputs, self.releases)
         self.pipelines = Pipelines(self.store, self.releases)
         self.pipelines.create_missing(self.config.pipelines)
         self.backups = Backups(state_dir, self.config, self.store, self.faults)
         self.uploads = state_dir / "uploads"
         self.uploads.mkdir(exist_ok=True)
+        self.hung_up = asyncio.Event()
 
     @property
     def apps(self) -> list[App]:
@@ -56,7 +57,8 @@ class Heroku:
         self.dynos.start_all(self.apps)
 
     def hang_up(self) -> None:
-        """End all streams, so that those who follow them do not hold up the server's end."""
+        """End all streams and unanswered requests, so that those who wait for them do not hold up the server's end."""
+        self.hung_up.set()
         for log in self.logs.values():
             log.close()
         self.outputs.close_all()

@@ -21,8 +21,10 @@ async def output(request: Request) -> Response:
 
 
 async def backup(request: Request) -> Response:
-    """``GET`` a signed link to a backup; a bad one is answered 403 with XML, as S3 does."""
+    """``GET`` a signed link to a backup; a bad one is answered 403 with XML, as S3 does. [GUESS] its other fields."""
     backups, query = platform(request).backups, request.query_params
+    if platform(request).faults.active("expired_backup_url"):
+        return Response(DENIED.format("Request has expired"), 403, media_type="application/xml")
     if not backups.admits(request.url.path, query.get("expires", ""), query.get("signature", "")):
         return Response(DENIED.format("Request has expired or is not signed"), 403, media_type="application/xml")
     found = backups.dump(request.path_params["transfer"])

@@ -6,13 +6,17 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
+import time
 from asyncio.subprocess import Process
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.heroku import orphans, processes
 from sandbox.heroku.config import Config
+from sandbox.heroku.faults import Faults
 from sandbox.heroku.logs import LogBook
 from sandbox.heroku.models import App, Release, Slug, new_id, now
 
@@ -21,11 +25,14 @@ STOP_SECONDS = 30
 FIRST_COOL_OFF = 1
 COOL_OFF = 20 * 60
 LONGEST_COOL_OFF = 24 * 60 * 60
+LOOK_FOR_IDLE_SECONDS = 0.2
+LOGGED_AS = {"idle": "down"}
+"""States that the log calls otherwise than the API. [GUESS] that the API says idle: the log's words are recorded."""
 
 
 @dataclass
 class Dyno:
-    """One dyno. ``state`` is starting, up, crashed or down; ``port`` is where its web server has to listen."""
+    """One dyno. ``state`` is starting, up, crashed, idle or down; ``port`` is where its web server has to listen."""
 
     name: str
     command: str
@@ -44,6 +51,9 @@ class Dyno:
     process: Process | None = None
     task: asyncio.Task[None] | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    asleep: bool = False
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    used_at: float = field(default_factory=time.monotonic)
 
     @property
     def type(self) -> str:
@@ -61,20 +71,29 @@ class Dyno:
     def enter(self, state: str) -> None:
         """Change the state, and say so."""
         if state != self.state:
-            self.say(f"State changed from {self.state} to {state}")
-        self.state, self.updated_at = state, now()
+            before, after = (LOGGED_AS.get(each, each) for each in (self.state, state))
+            self.say(f"State changed from {before} to {after}")
+        self.state, self.updated_at, self.used_at = state, now(), time.monotonic()
         self.changed.set()
         self.changed = asyncio.Event()
 
 
 class Dynos:
-    """All dynos of all apps, one dictionary of names per app."""
+    """All dynos of all apps, one dictionary of names per app.
 
-    def __init__(self, state_dir: Path, config: Config, log_of: Callable[[App], LogBook]) -> None:
+    With preboot there are old web dynos beside them: unseen, but they serve until the switch.
+    """
+
+    def __init__(self, state_dir: Path, config: Config, faults: Faults, log_of: Callable[[App], LogBook]) -> None:
         self._state_dir = state_dir
         self._config = config
+        self._faults = faults
         self._log_of = log_of
         self._dynos: dict[str, dict[str, Dyno]] = {}
+        self._old: dict[str, list[Dyno]] = {}
+        self._switches: dict[str, asyncio.Task[None]] = {}
+        self._idling: asyncio.Task[None] | None = None
+        self._requests: Counter[str] = Counter()
         self._stops: set[asyncio.Task[None]] = set()
         self._pids = orphans.PidFiles(state_dir / "run")
 
@@ -82,15 +101,52 @@ class Dynos:
         """The dynos of an app, by name; while a release command runs its dyno is among them."""
         return [dyno for _, dyno in sorted(self._dynos.setdefault(app.id, {}).items())]
 
+    def serving(self, app: App) -> list[Dyno]:
+        """The web dynos that requests go to: with preboot the old ones, as long as there are any."""
+        return self._old.get(app.id) or [dyno for dyno in self.of(app) if dyno.type == "web"]
+
+    def preboot(self, app: App) -> bool:
+        """Whether new web dynos of this app start beside the old ones."""
+        return app.preboot or self._faults.active("preboot")
+
+    @property
+    def eco(self) -> bool:
+        """Whether the apps' dynos are eco dynos, which fall asleep."""
+        return self._faults.active("eco_sleep")
+
+    def wake(self, app: App) -> None:
+        """Start the dynos of an app that have fallen asleep."""
+        for dyno in self.of(app):
+            if dyno.state == "idle":
+                dyno.say("Unidling")
+                dyno.enter("starting")
+                dyno.woken.set()
+
+    @contextmanager
+    def requested(self, app: App) -> Iterator[None]:
+        """While a request is answered the app's dynos do not fall asleep; the time counts from its end."""
+        self._requests[app.id] += 1
+        try:
+            yield
+        finally:
+            self._requests[app.id] -= 1
+            for dyno in self.of(app):
+                dyno.used_at = time.monotonic()
+
     def start_all(self, apps: list[App]) -> None:
         """After a start of the server: end what an earlier server left, then run every current release."""
         self._pids.end_orphans()
         for app in apps:
             self.restart(app)
+        self._idling = asyncio.create_task(self._watch_idle(apps))
 
     async def stop_all(self) -> None:
         """End every dyno and wait until it has ended."""
+        for task in (self._idling, *self._switches.values()):
+            if task:
+                task.cancel()
         everyone = [dyno for dynos in self._dynos.values() for dyno in dynos.values()]
+        everyone += [dyno for dynos in self._old.values() for dyno in dynos]
         await asyncio.gather(*self._stops, *(self._stop(dyno) for dyno in everyone))
 
     def restart(self, app: App, selector: str | None = None) -> bool:
@@ -100,6 +156,8 @@ class Dynos:
             if selector in (None, name, name.partition(".")[0]):
                 self._replace(app, name)
                 found = True
+        if self._old.get(app.id):
+            self._begin_switch(app)
         return found
 
     def scale(self, app: App) -> None:
@@ -150,9 +208,58 @@ class Dynos:
         if release is None or slug is None:
             return
         dyno = self._make(app, release, slug, name)
-        dyno.predecessor = self._dynos.setdefault(app.id, {}).get(name)
+        old = self._dynos.setdefault(app.id, {}).get(name)
+        if old and dyno.type == "web" and self.preboot(app):
+            self._preboot(app, old)
+        else:
+            dyno.predecessor = old
         self._dynos[app.id][name] = dyno
         dyno.task = asyncio.create_task(self._keep_running(dyno))
+
+    def _preboot(self, app: App, old: Dyno) -> None:
+        """Let an old web dyno serve until the switch; [GUESS] one that has not served yet is stopped at once."""
+        if old.state == "up" and app.id not in self._switches:
+            self._old.setdefault(app.id, []).append(old)
+        else:
+            self._spare(old)
+
+    def _begin_switch(self, app: App) -> None:
+        if earlier := self._switches.get(app.id):
+            earlier.cancel()
+        self._switches[app.id] = asyncio.create_task(self._switch(app))
+
+    async def _switch(self, app: App) -> None:
+        """Stop the old web dynos some time after the new ones have booted, so that these get the requests.
+
+        By the clock, as documented: also when the new ones have crashed. [GUESS] Heroku counts 2 minutes from the boot
+        timeout, this server ``preboot_seconds`` from the end of the boots; a newer release begins the count anew.
+        """
+        while booting := [dyno for dyno in self.of(app) if dyno.type == "web" and dyno.state == "starting"]:
+            await booting[0].changed.wait()
+        await asyncio.sleep(self._config.preboot_seconds)
+        del self._switches[app.id]
+        for old in self._old.pop(app.id):
+            self._spare(old)
+
+    async def _watch_idle(self, apps: list[App]) -> None:
+        """Let eco dynos fall asleep some time after the last request; when they are eco no more, wake them."""
+        while True:
+            await asyncio.sleep(LOOK_FOR_IDLE_SECONDS)
+            for app in apps:
+                if not self.eco:
+                    self.wake(app)
+                elif not self._requests[app.id]:
+                    self._idle(app)
+
+    def _idle(self, app: App) -> None:
+        oldest = time.monotonic() - self._config.eco_idle_seconds
+        for dyno in self.of(app):
+            if dyno.state == "up" and dyno.used_at < oldest and dyno.process and dyno.type != "release":
+                dyno.say("Idling")
+                dyno.woken.clear()
+                dyno.asleep = True
+                dyno.enter("idle")
+                self._spare_task(_terminate(dyno, dyno.process))
 
     def _make(self, app: App, release: Release, slug: Slug, name: str) -> Dyno:
         kind = name.partition(".")[0]
@@ -183,6 +290,10 @@ class Dynos:
         while not dyno.stop.is_set():
             dyno.say(f"Starting process with command `{dyno.command}`")
             await self._run_process(dyno, dyno.output)
+            if dyno.asleep:
+                await dyno.woken.wait()
+                dyno.asleep = False
+                continue
             await _cool_off(dyno, cool_off)
             cool_off = min(max(2 * cool_off, COOL_OFF), LONGEST_COOL_OFF)
 
@@ -211,13 +322,17 @@ class Dynos:
             dyno.process = None
 
     def _spare(self, dyno: Dyno) -> None:
-        stop = asyncio.create_task(self._stop(dyno))
+        self._spare_task(self._stop(dyno))
+
+    def _spare_task(self, ending: Coroutine[None, None, None]) -> None:
+        stop = asyncio.create_task(ending)
         self._stops.add(stop)
         stop.add_done_callback(self._stops.discard)
 
     async def _stop(self, dyno: Dyno) -> None:
         first = not dyno.stop.is_set()
         dyno.stop.set()
+        dyno.woken.set()
         if first and dyno.process:
             await _terminate(dyno, dyno.process)
         if dyno.task:

@@ -22,6 +22,13 @@ FAULTS: dict[str, str] = {
     "api_429": "every third API request is answered 429 with Retry-After, until unset",
     "api_503": "every third API request is answered 503, until unset",
     "reset_after_post": "an API POST takes effect, then its connection is reset without an answer, until unset",
+    "hang": "every twentieth API request has no effect and never gets an answer, until unset",
+    "drop_log_stream": "log streams break after three lines, every second log session is refused (403), until unset",
+    "expired_backup_url": "the link to a backup's file is answered 403 by the storage: it has expired, until unset",
+    "concurrent_release": "when the next new slug is live a colleague sets a config var: one more release on top",
+    "rejected_non_fast_forward": "a colleague's commit is on main before the next push to Heroku, which rejects it",
+    "preboot": "preboot is on: old web dynos take the requests until well after the new ones are up, until unset",
+    "eco_sleep": "eco dynos: they fall asleep soon after the last request, and the next one waits, until unset",
 }
 """Name and what happens. Those that say "next" disarm themselves, so that undoing works."""
 

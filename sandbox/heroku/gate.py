@@ -16,6 +16,7 @@ from sandbox.heroku.wire import ApiError, authorised, platform
 
 VERSION = "application/vnd.heroku+json"
 EVERY = 3
+HANGS_EVERY = 20
 RETRY_AFTER = 2
 
 
@@ -44,6 +45,9 @@ class Gate:
         if refusal := self._refusal(request):
             retry = {"Retry-After": str(RETRY_AFTER)} if refusal.status == 429 else {}
             await refusal.response(**retry)(scope, receive, marked)
+        elif self._requests % HANGS_EVERY == 0 and platform(request).faults.active("hang"):
+            await _never_answer(platform(request).hung_up, receive)
+            await _reset(scope["state"]["transport"])
         elif scope["method"] == "POST" and platform(request).faults.active("reset_after_post"):
             await self._app(scope, receive, _swallow)
             await _reset(scope["state"]["transport"])
@@ -63,6 +67,21 @@ class Gate:
         if hit and faults.active("api_503"):
             return ApiError(503, "service_unavailable", "Service Unavailable. Please try again later.")
         return None
+
+
+async def _never_answer(hung_up: asyncio.Event, receive: Receive) -> None:
+    """Wait until the client gives up or the server stops. [GUESS] the request had no effect; some have one."""
+
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    ends = [asyncio.ensure_future(gone()), asyncio.ensure_future(hung_up.wait())]
+    try:
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for end in ends:
+            end.cancel()
 
 
 async def _swallow(message: Message) -> None:

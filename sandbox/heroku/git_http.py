@@ -29,11 +29,20 @@ async def serve(request: Request) -> Response:
     app = platform(request).store.app(request.path_params["app"])
     if app is None:
         return PlainTextResponse("No such app.\n", 404)
+    if request.query_params.get("service") == "git-receive-pack":
+        await _let_a_colleague_push(request, app)
     backend = ("git", "http-backend")
     process = await asyncio.create_subprocess_exec(*backend, stdin=PIPE, stdout=PIPE, env=_environment(request, app))
     await _feed(request, process)
     status, headers = await _head(process)
     return StreamingResponse(_body(process), status, headers)
+
+
+async def _let_a_colleague_push(request: Request, app: App) -> None:
+    """The fault rejected_non_fast_forward: a commit that the client does not have, before it learns where main is."""
+    heroku = platform(request)
+    if heroku.faults.active("rejected_non_fast_forward") and await git_repositories.add_commit(heroku.state_dir, app):
+        heroku.faults.take("rejected_non_fast_forward")
 
 
 def _environment(request: Request, app: App) -> dict[str, str]:

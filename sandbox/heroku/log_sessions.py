@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -15,12 +16,14 @@ from sandbox.heroku.models import new_id, now
 from sandbox.heroku.wire import find_app, json_body, origin, platform
 
 DEFAULT_LINES = 100
+LINES_BEFORE_THE_BREAK = 3
 
 
 @dataclass(frozen=True)
 class Session:
-    """Which lines of which log, and whether to go on with those to come."""
+    """Which lines of which log, and whether to go on with those to come. ``number`` counts the sessions."""
 
+    number: int
     log: LogBook
     wanted: Filter
     lines: int
@@ -32,7 +35,9 @@ async def create(request: Request) -> Response:
     app, body = find_app(request), await json_body(request)
     process = body.get("dyno") or body.get("dyno_name") or body.get("type")
     session_id, moment = new_id(), now()
-    request.app.state.log_sessions[session_id] = Session(
+    sessions = request.app.state.log_sessions
+    sessions[session_id] = Session(
+        number=len(sessions),
         log=platform(request).logs[app.id],
         wanted=Filter(body.get("source"), process),
         lines=int(body.get("lines", DEFAULT_LINES)),
@@ -43,12 +48,15 @@ async def create(request: Request) -> Response:
 
 
 async def stream(request: Request) -> Response:
-    """``GET`` the URL of a session: server-sent events for who accepts them, else plain text."""
+    """``GET`` the URL of a session: server-sent events for who accepts them, else text. [GUESS] the 403's body."""
     session = request.app.state.log_sessions.get(request.path_params["session"])
-    if session is None:
+    dropped = platform(request).faults.active("drop_log_stream")
+    if session is None or (dropped and session.number % 2):
         return PlainTextResponse("No such log session.", 403)
     events = "text/event-stream" in request.headers.get("accept", "")
     lines = _lines(session, request.headers.get("last-event-id", ""))
+    if dropped:
+        lines = _broken_off(lines, request.scope["state"]["transport"])
     media_type = "text/event-stream" if events else "text/plain"
     return StreamingResponse(_written(lines, events), media_type=media_type)
 
@@ -63,6 +71,18 @@ async def _lines(session: Session, last_id: str) -> AsyncIterator[Line]:
     if session.tail:
         async for line in session.log.follow(known, session.wanted):
             yield line
+
+
+async def _broken_off(lines: AsyncIterator[Line], transport: asyncio.Transport) -> AsyncIterator[Line]:
+    """The first few lines, then the connection is closed in the middle of the answer."""
+    left = LINES_BEFORE_THE_BREAK
+    async for line in lines:
+        yield line
+        left -= 1
+        if not left:
+            break
+    transport.close()
+    await asyncio.sleep(0)
 
 
 async def _written(lines: AsyncIterator[Line], events: bool) -> AsyncIterator[str]:

@@ -56,7 +56,10 @@ class Slug:
 
 @dataclass
 class Release:
-    """A slug together with the config vars it ran with. ``status`` is pending, succeeded or failed."""
+    """A slug together with the config vars it ran with. ``status`` is pending, succeeded or failed.
+
+    ``user`` is the email of a colleague who made it; None: the account of this server.
+    """
 
     version: int
     description: str
@@ -64,6 +67,7 @@ class Release:
     config_vars: dict[str, str]
     slug_id: str | None = None
     output_id: str | None = None
+    user: str | None = None
     id: str = field(default_factory=new_id)
     created_at: str = field(default_factory=now)
     updated_at: str = field(default_factory=now)
@@ -185,6 +189,7 @@ class App:
     database: Database | None = None
     formation: dict[str, Process] = field(default_factory=dict)
     maintenance: bool = False
+    preboot: bool = False
     current_release_id: str | None = None
     releases: list[Release] = field(default_factory=list)
     slugs: dict[str, Slug] = field(default_factory=dict)

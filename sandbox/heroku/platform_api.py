@@ -23,6 +23,9 @@ from sandbox.heroku.wire import (
     ranged,
 )
 
+ECO_SECONDS = 1000 * 60 * 60
+ECO_SECONDS_USED = 10 * 60 * 60
+
 
 def views(request: Request) -> Views:
     """How this client gets resources to see."""
@@ -32,6 +35,16 @@ def views(request: Request) -> Views:
 async def account(request: Request) -> Response:
     """``GET /account``."""
     return JSONResponse(views(request).account())
+
+
+async def quota(request: Request) -> Response:
+    """``GET /accounts/ID/actions/get-quota``: the hours of eco dynos, in seconds; [GUESS] all numbers, and the 404."""
+    heroku = platform(request)
+    if request.path_params["account"] != heroku.store.state.account_id or not heroku.dynos.eco:
+        raise not_found("account quota")
+    used = [{"app_uuid": app.id, "quota_used": ECO_SECONDS_USED} for app in heroku.apps]
+    total = {"account_quota": ECO_SECONDS, "quota_used": ECO_SECONDS_USED * len(used)}
+    return JSONResponse(total | {"apps": used})
 
 
 async def rate_limits(_request: Request) -> Response:
@@ -213,10 +226,20 @@ async def features(request: Request) -> Response:
 
 
 async def preboot(request: Request) -> Response:
-    """``GET`` and ``PATCH /apps/A/features/preboot``: it is off, and stays off."""
+    """``GET`` and ``PATCH /apps/A/features/preboot``; neither restarts a dyno.
+
+    [GUESS] 422 for eco dynos, which cannot have it; that a change makes no release, and the log line.
+    """
     app = find_app(request)
-    if request.method == "PATCH" and (await json_body(request)).get("enabled"):
-        raise invalid("The sandbox has no preboot: its old dynos always stop before the new ones start.")
+    if request.method == "PATCH":
+        enabled, heroku = (await json_body(request)).get("enabled"), platform(request)
+        if not isinstance(enabled, bool):
+            raise invalid("`enabled` has to be true or false.")
+        if enabled and heroku.dynos.eco:
+            raise invalid("Preboot is not available to apps with eco dynos.")
+        app.preboot, app.updated_at = enabled, now()
+        heroku.store.save()
+        heroku.logs[app.id].api(f"{'Enable' if enabled else 'Disable'} preboot feature by user {heroku.config.email}")
     return JSONResponse(views(request).preboot(app))
 
 
@@ -256,6 +279,7 @@ async def resolve_attachment(request: Request) -> Response:
 ROUTES = [
     Route("/account", account),
     Route("/account/rate-limits", rate_limits),
+    Route("/accounts/{account}/actions/get-quota", quota),
     Route("/apps", apps),
     Route("/apps/{app}", app_info),
     Route("/apps/{app}", app_update, methods=["PATCH"]),

@@ -87,7 +87,10 @@ class Router:
     async def _serve(self, app: App, request: Request, request_id: str) -> Served:
         if app.maintenance:
             raise RouterError("H80")
-        dyno = await self._choose(app)
+        with self._heroku.dynos.requested(app):
+            return await self._ask(await self._choose(app), request, request_id)
+
+    async def _ask(self, dyno: Dyno, request: Request, request_id: str) -> Served:
         headers = [(name, value) for name, value in request.headers.raw if name.decode().lower() not in HOP_BY_HOP]
         headers += [(name.encode(), value.encode()) for name, value in _forwarded(request, request_id).items()]
         url = f"http://127.0.0.1:{dyno.port}{request.url.path}"
@@ -107,11 +110,12 @@ class Router:
         return Served(answer, dyno, round((time.monotonic() - started) * 1000))
 
     async def _choose(self, app: App) -> Dyno:
-        """A web dyno that is up; one that still boots is waited for."""
+        """A web dyno that is up; one that still boots is waited for, one that sleeps is woken. [GUESS] its H codes."""
         try:
             async with asyncio.timeout(BOOT_SECONDS):
                 while True:
-                    dynos = [dyno for dyno in self._heroku.dynos.of(app) if dyno.type == "web"]
+                    self._heroku.dynos.wake(app)
+                    dynos = self._heroku.dynos.serving(app)
                     up = [dyno for dyno in dynos if dyno.state == "up"]
                     if up:
                         return up[next(self._turn) % len(up)]

@@ -59,7 +59,7 @@ class Views:
             "web_url": app.web_url,
             "maintenance": app.maintenance,
             "owner": self.user,
-            "process_tier": "production",
+            "process_tier": "eco" if self._heroku.dynos.eco else "production",
             "region": {"id": REGION, "name": REGION},
             "repo_size": None,
             "slug_size": slug.size if slug else None,
@@ -81,7 +81,7 @@ class Views:
             "artifacts": [{"type": "slug", "id": release.slug_id}] if release.slug_id else [],
             "slug": {"id": release.slug_id} if release.slug_id else None,
             "output_stream_url": self._stream(release.output_id),
-            "user": self.user,
+            "user": self.user | ({"email": release.user} if release.user else {}),
             "created_at": release.created_at,
             "updated_at": release.updated_at,
         }
@@ -112,7 +112,7 @@ class Views:
             "command": dyno.command,
             "name": dyno.name,
             "release": {"id": dyno.release.id, "version": dyno.release.version},
-            "size": dyno.size,
+            "size": "Eco" if self._heroku.dynos.eco else dyno.size,
             "state": dyno.state,
             "type": dyno.type,
             "created_at": dyno.created_at,
@@ -128,7 +128,7 @@ class Views:
             "command": slug.process_types.get(kind) if slug else None,
             "type": kind,
             "quantity": process.quantity,
-            "size": process.size,
+            "size": "Eco" if self._heroku.dynos.eco else process.size,
             "created_at": app.created_at,
             "updated_at": process.updated_at,
         }
@@ -186,13 +186,13 @@ class Views:
         }
 
     def preboot(self, app: App) -> Json:
-        """The one feature that the sandbox knows of; it cannot be enabled."""
+        """The one feature that the sandbox knows of."""
         return {
             "id": app.id,
             "name": "preboot",
-            "description": "Start new web dynos before the old ones are stopped.",
+            "description": "Provide seamless web dyno deploys",
             "doc_url": "https://devcenter.heroku.com/articles/preboot",
-            "enabled": False,
+            "enabled": self._heroku.dynos.preboot(app),
             "state": "general",
             "created_at": app.created_at,
             "updated_at": app.updated_at,

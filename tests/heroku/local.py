@@ -94,6 +94,8 @@ class Local:
             "pg_bin": str(wheel_bin()),
             "npm_cache": str(PROJECT / ".cache" / "npm"),
             "slow_release_seconds": 2,
+            "preboot_seconds": 2,
+            "eco_idle_seconds": 1,
             "apps": [app],
         }
         self.state_dir.mkdir()

@@ -13,6 +13,7 @@ import pytest
 from sandbox.heroku import dynos
 from sandbox.heroku.config import Config
 from sandbox.heroku.dynos import Dyno, Dynos
+from sandbox.heroku.faults import Faults
 from sandbox.heroku.logs import LogBook
 from sandbox.heroku.models import App, Process, Release, Slug
 
@@ -30,7 +31,8 @@ class Stage:
         self.app.current_release_id = release.id
         (folder / "slugs" / slug.id).mkdir(parents=True)
         self.log = LogBook(folder / "logs" / "shop.log")
-        self.dynos = Dynos(folder, Config("", "", "", "", folder, 0, []), lambda _: self.log)
+        config = Config("", "", "", "", folder, 0, [], preboot_seconds=0.5, eco_idle_seconds=0.5)
+        self.dynos = Dynos(folder, config, Faults(folder), lambda _: self.log)
 
     @property
     def dyno(self) -> Dyno:
@@ -131,3 +133,82 @@ def test_a_restart_during_a_restart_leaves_one_process(tmp_path: Path) -> None:
 
     play(stage, scene)
     assert list((tmp_path / "run").iterdir()) == []
+
+
+async def until(truth: Callable[[], bool]) -> None:
+    """Wait until something is true."""
+    async with asyncio.timeout(30):
+        while not truth():
+            await asyncio.sleep(0.05)
+
+
+def test_preboot_keeps_the_old_dyno_serving_until_the_switch(tmp_path: Path) -> None:
+    """Two releases in quick succession: the first dyno serves until the third does, the one between never does."""
+    stage = Stage(tmp_path, LISTEN)
+    stage.app.preboot = True
+
+    async def scene() -> None:
+        await stage.reaches("up")
+        old = stage.dyno
+        stage.dynos.restart(stage.app)
+        middle = stage.dyno
+        await stage.reaches("up")
+        stage.dynos.restart(stage.app)
+        await stage.reaches("up")
+        assert stage.dynos.serving(stage.app) == [old]
+        await until(lambda: stage.dynos.serving(stage.app) == [stage.dyno])
+        await until(lambda: old.process is None and middle.process is None)
+
+    play(stage, scene)
+    assert "State changed from up to starting" not in stage.lines()
+    assert "Restarting" not in stage.lines()
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_preboot_switches_to_dynos_that_crash(tmp_path: Path) -> None:
+    """The switch goes by the clock: a bad release takes over all the same, only later."""
+    stage = Stage(tmp_path, LISTEN)
+    stage.app.preboot = True
+
+    async def scene() -> None:
+        await stage.reaches("up")
+        old = stage.dyno
+        stage.app.slugs["slug"].process_types["web"] = "exit 3"
+        stage.dynos.restart(stage.app)
+        await stage.reaches("crashed")
+        assert stage.dynos.serving(stage.app) == [old]
+        await until(lambda: stage.dynos.serving(stage.app) == [stage.dyno])
+
+    play(stage, scene)
+
+
+def test_an_eco_dyno_never_sleeps_during_a_request(tmp_path: Path) -> None:
+    """A slow answer would be cut off; and without eco dynos nobody sleeps at all."""
+    stage = Stage(tmp_path, LISTEN)
+    faults = tmp_path / "faults.json"
+
+    async def scene() -> None:
+        await stage.reaches("up")
+        with stage.dynos.requested(stage.app):
+            faults.write_text('{"faults": ["eco_sleep"]}')
+            await asyncio.sleep(1.5)
+            assert stage.dyno.state == "up"
+        await stage.reaches("idle")
+        await until(lambda: stage.dyno.process is None)
+        faults.write_text('{"faults": []}')
+        await stage.reaches("up")
+
+    play(stage, scene)
+
+
+def test_a_sleeping_dyno_can_be_replaced(tmp_path: Path) -> None:
+    """A deploy to an app that sleeps must not wait for a process that is not there."""
+    (tmp_path / "faults.json").write_text('{"faults": ["eco_sleep"]}')
+    stage = Stage(tmp_path, LISTEN)
+
+    async def scene() -> None:
+        await stage.reaches("idle")
+        stage.dynos.restart(stage.app)
+        await stage.reaches("up")
+
+    play(stage, scene)

@@ -6,11 +6,17 @@ Pitstop's rescues are rehearsed with these. A fault that did something milder wo
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import socket
+
 import httpx
 import pytest
 
 from sandbox.heroku.faults import FAULTS, WRONG_COMMIT
-from tests.heroku.local import APP, EMAIL, HEADERS, Local, TinyApp, wait_until
+from tests.heroku.local import APP, EMAIL, HEADERS, TOKEN, Local, TinyApp, wait_until
+
+BASIC = f"Authorization: Basic {base64.b64encode(f':{TOKEN}'.encode()).decode()}"
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -178,6 +184,160 @@ def test_reset_after_post(current: tuple[str, int], local: Local) -> None:
     made = [r for r in local.releases() if r["version"] > current[1]]
     assert [r["description"] for r in made] == [f"Rollback to v{current[1]}"]
     local.wait_for_dyno("up", current[1] + 1)
+
+
+def test_hang(local: Local) -> None:
+    """One request in twenty is never answered: whoever waits for it without a limit waits for ever."""
+    local.faults("hang")
+    answers = []
+    for _ in range(40):
+        try:
+            answers.append(
+                httpx.get(f"{local.url}/apps/{APP}", headers=HEADERS, timeout=3, trust_env=False).status_code
+            )
+        except httpx.ReadTimeout:
+            answers.append(0)
+    assert sorted(answers) == [0, 0] + [200] * 38
+    local.faults()
+    assert {local.ask("GET", f"/apps/{APP}").status_code for _ in range(20)} == {200}
+
+
+def test_a_hung_request_does_not_hold_up_the_end_of_the_server(local: Local) -> None:
+    """Else a demo with this fault could not be stopped."""
+    local.faults("hang")
+    lines = ["GET /account HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in HEADERS.items())]
+    request = "\r\n".join([*lines, "", ""]).encode()
+    with contextlib.ExitStack() as opened:
+        clients = [opened.enter_context(socket.create_connection(("127.0.0.1", local.port))) for _ in range(20)]
+        for client in clients:
+            client.sendall(request)
+            client.settimeout(3)
+        hung = [client for client in clients if not _receives(client)]
+        assert len(hung) == 1
+        assert local.stop() == 0
+    assert "graceful" not in (local.state_dir / "server.log").read_text()
+
+
+def _receives(client: socket.socket) -> bytes:
+    try:
+        return client.recv(1)
+    except TimeoutError:
+        return b""
+
+
+def test_drop_log_stream(current: tuple[str, int], local: Local) -> None:
+    """Of two sessions one is refused, and one breaks in the middle of an answer that has begun well."""
+    local.faults("drop_log_stream")
+    urls = [local.post(f"/apps/{APP}/log-sessions", {"lines": 100})["logplex_url"] for _ in range(2)]
+    seen: list[tuple[int, int]] = []
+    for url in urls:
+        text = ""
+        with httpx.stream("GET", url, trust_env=False) as answer:
+            try:
+                for part in answer.iter_text():
+                    text += part
+            except httpx.RemoteProtocolError:
+                seen.append((answer.status_code, text.count("\n")))
+            else:
+                seen.append((answer.status_code, 0))
+    assert sorted(seen) == [(200, 3), (403, 0)]
+    local.faults()
+    assert local.log().count("\n") > 3
+
+
+def test_expired_backup_url(local: Local) -> None:
+    """The backup is there and the link is fresh, and yet the storage gives its error in place of the dump."""
+    backup = local.backup()
+    local.faults("expired_backup_url")
+    path = f"/client/v11/apps/{APP}/transfers/{backup['num']}/actions/public-url"
+    link = local.post(path)["url"].replace("https://", "http://")
+    refused = httpx.get(link, trust_env=False)
+    assert (refused.status_code, refused.headers["content-type"]) == (403, "application/xml")
+    assert "<Code>AccessDenied</Code><Message>Request has expired</Message>" in refused.text
+    local.faults()
+    assert httpx.get(link, trust_env=False).content.startswith(b"PGDMP")
+
+
+def test_concurrent_release(current: tuple[str, int], local: Local, tiny: TinyApp) -> None:
+    """A colleague's release is on top of ours, with our slug; a rollback is left alone, and so is the next deploy."""
+    local.faults("concurrent_release")
+    release = next(r for r in local.releases() if r["version"] == current[1])
+    back = local.post(f"/apps/{APP}/releases", {"release": release["id"]})
+    local.wait_for_dyno("up", back["version"])
+    commit = tiny.commit("ours")
+    assert tiny.push(local).returncode == 0
+    top = back["version"] + 2
+    local.wait_for_dyno("up", top)
+    ours, theirs = local.releases()[-2:]
+    assert (ours["version"], ours["status"], ours["current"]) == (top - 1, "succeeded", False)
+    assert (theirs["version"], theirs["status"], theirs["current"]) == (top, "succeeded", True)
+    assert theirs["slug"] == ours["slug"]
+    assert theirs["description"].endswith(" config vars")
+    assert theirs["user"]["email"] != ours["user"]["email"] == EMAIL
+    assert local.web().json()["commit"] == commit
+    assert tiny.deploy(local, "ours again")[1] == top + 1
+
+
+def test_rejected_non_fast_forward(current: tuple[str, int], local: Local, tiny: TinyApp) -> None:
+    """Git refuses before anything is built; with the colleague's commit merged the next push goes through."""
+    local.faults("rejected_non_fast_forward")
+    tiny.commit("behind")
+    pushed = tiny.push(local)
+    assert pushed.returncode == 1
+    assert "! [rejected]        main -> main (fetch first)" in pushed.stderr
+    assert local.releases()[-1]["version"] == current[1]
+    assert local.web().json()["commit"] == current[0]
+    assert tiny.push(local).returncode == 1, "the colleague's commit stays"
+    tiny.git("-c", f"http.extraHeader={BASIC}", "fetch", "--quiet", f"{local.url}/{APP}.git", "main")
+    assert tiny.git("rev-parse", "FETCH_HEAD^") == current[0]
+    assert tiny.git("diff", "FETCH_HEAD^", "FETCH_HEAD") == ""
+    tiny.git("merge", "--quiet", "--no-edit", "FETCH_HEAD")
+    assert tiny.push(local).returncode == 0
+    local.wait_for_dyno("up", current[1] + 1)
+
+
+def test_preboot(current: tuple[str, int], local: Local, tiny: TinyApp) -> None:
+    """All dynos are up on the new release, and users still meet the old one; a while later they meet the new one."""
+    local.faults("preboot")
+    commit, version = tiny.deploy(local, "booted before")
+    assert [dyno["release"]["version"] for dyno in local.dynos()] == [version]
+    assert local.web().json()["commit"] == current[0]
+    wait_until(lambda: local.web().json()["commit"] == commit, "the router has switched")
+    stopped = "heroku[web.1]: Process exited with status 143"
+    wait_until(lambda: stopped in local.log().rpartition("Build succeeded")[2], "the old dyno has ended")
+    assert "State changed from up to starting" not in local.log().rpartition("Build started")[2]
+    assert local.get(f"/apps/{APP}/features/preboot")["enabled"] is True
+    local.faults()
+    assert local.get(f"/apps/{APP}/features/preboot")["enabled"] is False
+
+
+def test_the_feature_preboot_is_kept(local: Local) -> None:
+    """A setting that a restart of the server forgot would be another app."""
+    path, before = f"/apps/{APP}/features/preboot", local.releases()
+    assert local.ask("PATCH", path, json={"enabled": True}).json()["enabled"] is True
+    local.stop()
+    local.start()
+    assert local.get(path)["enabled"] is True
+    assert local.ask("PATCH", path, json={"enabled": False}).json()["enabled"] is False
+    assert local.ask("PATCH", path, json={"enabled": "yes"}).status_code == 422
+    assert local.releases() == before
+
+
+def test_eco_sleep(current: tuple[str, int], local: Local) -> None:
+    """Nobody asks, so nobody answers: the process is gone until a request comes, which waits for the boot."""
+    local.faults("eco_sleep")
+    assert local.get(f"/apps/{APP}")["process_tier"] == "eco"
+    wait_until(lambda: local.dynos()[0]["state"] == "idle", "the dyno sleeps")
+    assert local.web().json()["commit"] == current[0]
+    said = local.log()
+    slept, woken = said.rindex("heroku[web.1]: Idling"), said.rindex("heroku[web.1]: Unidling")
+    assert "State changed from up to down" in said[slept:woken]
+    assert "Process exited with status 143" in said[slept:]
+    assert "State changed from down to starting" in said[woken:]
+    wait_until(lambda: local.dynos()[0]["state"] == "idle", "the dyno sleeps again")
+    local.faults()
+    wait_until(lambda: local.dynos()[0]["state"] == "up", "the dyno is awake without a request")
+    assert local.get(f"/apps/{APP}")["process_tier"] == "production"
 
 
 def test_every_fault_says_what_happens() -> None:
