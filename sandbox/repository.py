@@ -66,7 +66,7 @@ HISTORY = (
     Commit(
         "2026-10-05T11:05:00+00:00",
         "feat: probe the bot as the chat platform does\n\nTimes taken by hand are few and hide repeated numbers.",
-        ("scripts/probe-bot.js",),
+        ("scripts/order.pdf", "scripts/probe-bot.js"),
         "1.4.0",
     ),
 )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import R
 from tests.operations.conftest import RunOperation
 from tests.operations.postgres_server import execute
 
+from .bot import Bot, listening
 from .repository import Repository
 
 
@@ -49,3 +51,10 @@ def folios(database_url: str) -> str:
 @pytest.fixture
 def benchmark(run_operation: RunOperation, run: Run, folios: str, repository: Repository) -> Benchmark:
     return Benchmark(run_operation, run, folios, repository)
+
+
+@pytest.fixture
+def bot() -> Iterator[Bot]:
+    """An app that answers ``{"ok": true}`` to everything; a test may set its ``answer``."""
+    with listening(Bot()) as app:
+        yield app

@@ -14,3 +14,7 @@ def command(**options: Any) -> dict[str, Any]:
 def statement(sql: str, params: Any = None, **options: Any) -> dict[str, Any]:
     statements = [{"name": "folio", "sql": sql, "params": params}]
     return {"name": "db", "provider": "sql", "statements": statements, "iterations": 6, "warmup": 1, **options}
+
+
+def http(*steps: dict[str, Any], **options: Any) -> dict[str, Any]:
+    return {"name": "bot", "provider": "http", "steps": list(steps), "iterations": 3, "warmup": 1, **options}

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,17 +15,24 @@ from ansible_collections.pitstop.runbook.plugins.module_utils import _benchmark
 from ansible_collections.pitstop.runbook.plugins.module_utils._benchmark import Metric
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import write_whole
+from ansible_collections.pitstop.runbook.plugins.module_utils._http_probe import HttpProbe
+from ansible_collections.pitstop.runbook.plugins.module_utils._manual_times import MANUAL, ManualTimes, manual_times
 from ansible_collections.pitstop.runbook.plugins.module_utils._probe_plan import (
     DEPLOYED,
     CommandProbe,
     Probe,
-    SqlProbe,
     probes_of,
 )
 from ansible_collections.pitstop.runbook.plugins.module_utils._redact import redacted
+from ansible_collections.pitstop.runbook.plugins.module_utils._run import state_of
 from ansible_collections.pitstop.runbook.plugins.module_utils._team_results import parse_team_results
 from ansible_collections.pitstop.runbook.plugins.modules.benchmark_measure import ARGUMENT_SPEC
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import Git
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._http_probes import (
+    Sources,
+    measure_http,
+    require_few_failures,
+)
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._probes import (
@@ -33,6 +42,17 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._probes import (
 )
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._wait import Wait
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._worktree import checkout
+
+_NOTED: dict[str, Any] = {
+    "name": "",
+    "provider": "sql",
+    "command": None,
+    "commit": None,
+    "raw": None,
+    "problems": [],
+    "by": None,
+    "at": None,
+}
 
 
 class ActionModule(Operation):
@@ -44,7 +64,8 @@ class ActionModule(Operation):
         self.measured: list[dict[str, Any]] = []
         self.settings: dict[str, Any] = dict.fromkeys(("server_version", "jit", "work_mem", "round_trip_ms"))
         probes = probes_of(self.args["probes"], self.point)
-        if not probes:
+        self.manual = self._manual()
+        if not probes and not self.manual:
             self.say(f"benchmark {self.point}: there are no probes, so nothing is measured (benchmark_probes is empty)")
         elif self.check:
             self._plan(probes)
@@ -65,9 +86,12 @@ class ActionModule(Operation):
         if self.args["settle_seconds"]:
             self.say(f"would: wait {self.args['settle_seconds']} s for the app to settle")
         for probe in probes:
-            for line in probe.plan() if isinstance(probe, SqlProbe) else probe.plan(self._where(probe)):
+            for line in probe.plan(self._where(probe)) if isinstance(probe, CommandProbe) else probe.plan():
                 self.say(f"would: {line}")
             self._note(probe)
+        for times in self.manual:
+            self.say(f"would: take {times.shown}")
+            self._note_manual(times)
 
     def _measure(self, probes: list[Probe]) -> None:
         self._settle()
@@ -77,6 +101,10 @@ class ActionModule(Operation):
                 for probe in probes:
                     self.say(f"{probe.name}: measuring, {self.point}")
                     self._measure_one(probe, database)
+            for times in self.manual:
+                self.say(f"taken over: {times.shown}")
+                self.metrics.append(times.as_metric())
+                self._note_manual(times)
             if self.point == _benchmark.POINTS[0]:
                 _benchmark.require_success(self.metrics)
         except PitstopError as error:
@@ -86,22 +114,47 @@ class ActionModule(Operation):
             self.say(line)
 
     def _measure_one(self, probe: Probe, database: Database) -> None:
-        raw = None
-        if isinstance(probe, SqlProbe):
-            self.metrics += measure_sql(database, probe, self.console)
-        else:
+        if isinstance(probe, HttpProbe):
+            measured = measure_http(probe, self._sources.constants_of(probe), self.console)
+            self.metrics.append(measured.metric)
+            self._note(probe, problems=measured.problems)
+            require_few_failures(probe, measured)
+        elif isinstance(probe, CommandProbe):
             with self._directory(probe) as directory:
                 text, source = measure_command(probe, directory, self.database_url(), self.console)
             raw = self._keep(probe, text)
             phase = _benchmark.phase_of(self.point)
             self.metrics += parse_team_results(text, phase=phase, probe=probe.name, source=source)
-        self._note(probe, raw)
+            self._note(probe, raw=raw)
+        else:
+            self.metrics += measure_sql(database, probe, self.console)
+            self._note(probe)
 
-    def _note(self, probe: Probe, raw: str | None = None) -> None:
-        noted: dict[str, Any] = {"name": probe.name, "provider": "sql", "command": None, "commit": None, "raw": raw}
+    def _note(self, probe: Probe, **noted: Any) -> None:
         if isinstance(probe, CommandProbe):
             noted |= {"provider": "command", "command": redacted(probe.shown), "commit": self._commit(probe)}
-        self.measured.append(noted)
+        elif isinstance(probe, HttpProbe):
+            noted |= {"provider": "http", "command": probe.shown}
+        self.measured.append({**_NOTED, "name": probe.name, **noted})
+
+    def _note_manual(self, times: ManualTimes) -> None:
+        self.measured.append({**_NOTED, "name": times.metric, "provider": MANUAL, "by": times.by, "at": times.at})
+
+    def _manual(self) -> list[ManualTimes]:
+        """The times taken by hand at this point; those of the others are checked as well."""
+        started = state_of(self.opened_run).get("started_at") if self.opened_run else None
+        began = datetime.fromisoformat(started) if started else None
+        taken = manual_times(self.args["manual"], datetime.now().astimezone(), began)
+        return [times for times in taken if times.point == self.point]
+
+    @property
+    def _sources(self) -> Sources:
+        return Sources(lambda: self._git.path, lambda: self._config_vars, os.environ)
+
+    @cached_property
+    def _config_vars(self) -> Mapping[str, str]:
+        found: Mapping[str, str] = self.heroku().get(f"/apps/{self.args['app']}/config-vars")
+        return found
 
     def _settle(self) -> None:
         with Wait(self.console, "the app to settle", self.args["settle_seconds"]) as wait:
@@ -112,7 +165,9 @@ class ActionModule(Operation):
     def _git(self) -> Git:
         if not self.args["repository"]:
             raise PitstopError(
-                "No repository is given", why="a probe runs the team's script", next_step="set pitstop_repository"
+                "No repository is given",
+                why="a probe takes a script or a file from it",
+                next_step="set pitstop_repository",
             )
         return Git(self.args["repository"])
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 
 POINTS = ("before", "after-db", "after")
 UNIT = "ms"
+TO_MS = {"ms": 1.0, "s": 1000.0}
 
 
 def phase_of(point: str) -> str:
@@ -102,6 +103,10 @@ class Metric:
         samples = None if self.samples is None else list(self.samples)
         times = asdict(self.times) if self.times else dict.fromkeys(TIMES)
         return {**flat, "samples": samples, "unit": UNIT, **times}
+
+    def with_duplicates(self, count: int) -> Metric:
+        """The same, whose iterations gave ``count`` values a second time."""
+        return replace(self, duplicates=count)
 
     @property
     def mean(self) -> float | None:

@@ -7,14 +7,17 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._benchmark import phase_of
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
+from ansible_collections.pitstop.runbook.plugins.module_utils._http_probe import HttpProbe, http_probe
+from ansible_collections.pitstop.runbook.plugins.module_utils._manual_times import MANUAL
+from ansible_collections.pitstop.runbook.plugins.module_utils._probe_options import at_least, inside, refused
 
 DEPLOYED = "deployed"
 STDOUT = "-"
+SQL_WARMUP, SQL_ITERATIONS = 5, 100
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _PLACEHOLDER = "{phase}"
@@ -76,7 +79,7 @@ class SqlProbe:
         ]
 
 
-Probe = CommandProbe | SqlProbe
+Probe = CommandProbe | SqlProbe | HttpProbe
 
 
 def probes_of(options: Sequence[Mapping[str, Any]], point: str) -> list[Probe]:
@@ -84,63 +87,68 @@ def probes_of(options: Sequence[Mapping[str, Any]], point: str) -> list[Probe]:
 
     Raises PitstopError for what an argument spec cannot see: names, ranges, patterns, and links that lead outside.
     """
-    probes = [_command(option, point) if option["provider"] == "command" else _sql(option) for option in options]
+    for option in options:
+        _require_name(option["name"])
+    probes = [_probe(option, point) for option in options]
     _require_distinct([probe.name for probe in probes], "Two probes are")
     return probes
 
 
+def _probe(option: Mapping[str, Any], point: str) -> Probe:
+    if option["provider"] == "command":
+        return _command(option, point)
+    return _sql(option) if option["provider"] == "sql" else http_probe(option)
+
+
 def _command(option: Mapping[str, Any], point: str) -> CommandProbe:
-    name = _named(option["name"])
+    name = option["name"]
     phase = phase_of(point)
     if not option["argv"]:
-        raise _refused(name, "argv is empty", "give the command as a list, such as [node, scripts/benchmark.js]")
+        raise refused(name, "argv is empty", "give the command as a list, such as [node, scripts/benchmark.js]")
     for text in [option["results"], *option["links"]]:
-        if PurePosixPath(text).is_absolute() or ".." in PurePosixPath(text).parts:
-            raise _refused(name, f"{text!r} leads out of the repository", "give a path inside the repository")
+        inside(text, name)
     return CommandProbe(
         name=name,
         argv=[str(part).replace(_PLACEHOLDER, phase) for part in option["argv"]],
         results=option["results"].replace(_PLACEHOLDER, phase),
         environment={key: None if value is None else str(value) for key, value in option["environment"].items()},
-        timeout_s=_at_least(1, option, "timeout", name),
+        timeout_s=at_least(1, option, "timeout", name),
         revision=option["revision"],
         links=list(option["links"]),
     )
 
 
 def _sql(option: Mapping[str, Any]) -> SqlProbe:
-    name = _named(option["name"])
+    name = option["name"]
     statements = [Statement(item["name"], item["sql"], item["params"]) for item in option["statements"]]
     if not statements:
-        raise _refused(name, "it has no statements", "give at least one, with a name and its sql")
+        raise refused(name, "it has no statements", "give at least one, with a name and its sql")
     _require_distinct([statement.name for statement in statements], f"Two statements of probe {name} are")
     for statement in statements:
         if not isinstance(statement.params, list | Mapping | None):
-            raise _refused(name, f"params of {statement.name} are {statement.params!r}", "give a list or a dict")
+            raise refused(name, f"params of {statement.name} are {statement.params!r}", "give a list or a dict")
     return SqlProbe(
         name=name,
         statements=statements,
-        warmup=_at_least(0, option, "warmup", name),
-        iterations=_at_least(1, option, "iterations", name),
-        statement_timeout_s=_at_least(1, option, "statement_timeout", name),
+        warmup=at_least(0, option, "warmup", name, SQL_WARMUP),
+        iterations=at_least(1, option, "iterations", name, SQL_ITERATIONS),
+        statement_timeout_s=at_least(1, option, "statement_timeout", name),
     )
 
 
-def _named(name: str) -> str:
+def _require_name(name: str) -> None:
+    if name == MANUAL:
+        raise PitstopError(
+            f"A probe is called {name!r}",
+            why="that is where the times of benchmark_manual are kept",
+            next_step="give the probe another name",
+        )
     if not _NAME.fullmatch(name):
         raise PitstopError(
             f"A probe is called {name!r}",
             why="it becomes part of a file's name",
             next_step="use letters, digits, - and _ only",
         )
-    return name
-
-
-def _at_least(least: int, option: Mapping[str, Any], key: str, name: str) -> int:
-    value = int(option[key])
-    if value < least:
-        raise _refused(name, f"{key} is {value}", f"set it to {least} or more")
-    return value
 
 
 def _require_distinct(names: Sequence[str], who: str) -> None:
@@ -151,7 +159,3 @@ def _require_distinct(names: Sequence[str], who: str) -> None:
                 why="a metric is known by its probe and its name",
                 next_step="give each a name of its own",
             )
-
-
-def _refused(name: str, why: str, next_step: str) -> PitstopError:
-    return PitstopError(f"Probe {name} cannot be run", why=why, next_step=next_step)

@@ -17,8 +17,8 @@ A threshold of 10 % means ratios from 1/1.1 to 1.1, so that swapping the two poi
 nothing else.
 
 From raw samples: the ratio of medians, p by Mann-Whitney, the interval by a circular block bootstrap (neighbouring
-samples resemble each other, so blocks of them are drawn, not single ones). From summaries: the ratio of means, p and
-interval by Welch's approximation.
+samples resemble each other, so blocks of them are drawn, not single ones). From summaries, and from three or four
+samples: the ratio of means, p and interval by Welch's approximation.
 
 SciPy takes half a second to load, so only what judges imports this file, never what measures.
 """
@@ -36,8 +36,10 @@ from scipy.stats import mannwhitneyu, norm, t  # type: ignore[attr-defined] # Sc
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 
 ALPHA = 0.05
-MIN_SAMPLES = 5
+MIN_SAMPLES = 3
 """Fewer successful iterations than this at a point carry no judgement."""
+MIN_RANKED = 5
+"""Ranks of fewer samples than this never get below 5 %, and their medians cannot be resampled: Welch judges them."""
 
 _RESAMPLES = 500
 _SEED = 20
@@ -146,7 +148,8 @@ def change_between(before: Series, after: Series) -> Change | None:
     """The change by the best method that both points allow; None when either has too few iterations."""
     if min(before.n, after.n) < MIN_SAMPLES:
         return None
-    if before.samples is not None and after.samples is not None:
+    ranked = min(before.n, after.n) >= MIN_RANKED
+    if ranked and before.samples is not None and after.samples is not None:
         return _change_of_medians(before.samples, after.samples)
     return change_of_sums([before], [after])
 
