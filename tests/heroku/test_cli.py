@@ -212,3 +212,58 @@ def test_push_with_a_wrong_token(local: Local, tiny: TinyApp) -> None:
     assert done.returncode == 128
     assert "could not read Username" in done.stderr or "Authentication failed" in done.stderr
     assert local.releases() == before
+
+
+def test_features_preboot(cli: Cli, local: Local) -> None:
+    """What the CLI turned on is on, makes no release, and cannot be turned on twice."""
+    before = local.releases()
+    assert cli("features:enable", "preboot", "--app", APP).returncode == 0
+    assert local.get(f"/apps/{APP}/features/preboot")["enabled"] is True
+    assert "preboot is already enabled." in cli("features:enable", "preboot", "--app", APP).stderr
+    assert "[+] preboot" in cli("features", "--app", APP).stdout
+    assert cli("features:disable", "preboot", "--app", APP).returncode == 0
+    assert local.get(f"/apps/{APP}/features/preboot")["enabled"] is False
+    assert local.releases() == before
+
+
+def test_ps_of_an_eco_app(cli: Cli, local: Local) -> None:
+    """The quota of an account with eco dynos, and a dyno that has fallen asleep."""
+    local.faults("eco_sleep")
+    wait_until(lambda: local.dynos()[0]["state"] == "idle", "the dyno sleeps")
+    done = cli("ps", "--app", APP)
+    assert done.returncode == 0, done.stderr
+    assert "Eco dyno hours quota remaining this month: 990h 0m (99%)" in done.stdout
+    assert "=== web (Eco): node server.js (1)" in done.stdout
+    assert "web.1: idle" in done.stdout
+
+
+def test_logs_of_a_dropped_stream(cli: Cli, local: Local) -> None:
+    """Whoever reads the log with the CLI gets a refusal, or a part of the log that looks like all of it."""
+    local.faults("drop_log_stream")
+    ended = [cli("logs", "--app", APP, "--num", "1500") for _ in range(2)]
+    refused, broken = sorted(ended, key=lambda done: len(done.stdout))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "Logs eventsource failed with: 403" in refused.stderr
+    assert len(broken.stdout.splitlines()) == 3, broken.stderr
+
+
+def test_download_of_an_expired_link(cli: Cli, local: Local, tmp_path: Path) -> None:
+    """Exit status 0, and the file is the storage's error: whoever does not look into it has no backup."""
+    number = local.backup()["num"]
+    local.faults("expired_backup_url")
+    dump = tmp_path / "latest.dump"
+    done = cli("pg:backups:download", f"b{number:03d}", "--app", APP, "--output", str(dump))
+    assert done.returncode == 0, done.stderr
+    assert "<Message>Request has expired</Message>" in dump.read_text()
+
+
+def test_push_after_a_colleague(cli: Cli, local: Local, tiny: TinyApp) -> None:
+    """Git's own refusal, through the credential helper, and nothing is built."""
+    tiny.commit("behind")
+    before = local.releases()
+    assert cli("git:remote", "--app", APP, cwd=tiny.folder).returncode == 0
+    local.faults("rejected_non_fast_forward")
+    done = cli.git("push", "heroku", "main", cwd=tiny.folder)
+    assert done.returncode == 1
+    assert "! [rejected]        main -> main (fetch first)" in done.stderr
+    assert local.releases() == before

@@ -161,6 +161,23 @@ def test_faults_are_listed_set_and_unset(sandbox: RunningSandbox) -> None:
     assert "slower_code" not in sandbox.must("status")
 
 
+def test_protected_origin_takes_no_push_to_main(sandbox: RunningSandbox) -> None:
+    """Otherwise a protected branch is met first in production; other branches, for pull requests, stay open."""
+    command = ["git", "-C", sandbox.state["repository"], "push", "origin"]
+    sandbox.fault("protected_origin")
+    assert "protected_origin" in sandbox.must("status")
+    refused = subprocess.run([*command, "HEAD^:main", "--force"], capture_output=True, text=True, check=False)
+    branch = subprocess.run([*command, "HEAD:refs/heads/revert"], capture_output=True, text=True, check=False)
+    sandbox.fault("none")
+    assert refused.returncode == 1
+    assert "remote: error: GH006: Protected branch update failed for refs/heads/main." in refused.stderr
+    assert "! [remote rejected] HEAD^ -> main (protected branch hook declined)" in refused.stderr
+    assert branch.returncode == 0, branch.stderr
+    deleted = subprocess.run([*command, ":revert"], capture_output=True, text=True, check=False)
+    assert deleted.returncode == 0, deleted.stderr
+    assert "protected_origin" not in sandbox.must("status")
+
+
 def test_secrets_are_private_and_not_printed(sandbox: RunningSandbox) -> None:
     """Otherwise they end up in a terminal's history or in a log of a pipeline."""
     state = sandbox.state
