@@ -249,6 +249,7 @@ class HerokuClient:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | Iterator[bytes] | None, seconds: float
     ) -> Answer:
         """One try. Silence may last ``seconds``, and so may an answer that comes by the drop."""
+        until = self._clock() + seconds
         response = self._pool.request(
             method,
             url,
@@ -258,7 +259,6 @@ class HerokuClient:
             redirect=False,
             timeout=Timeout(connect=min(CONNECT_S, seconds), read=seconds),
         )
-        until = self._clock() + seconds
         whole = bytearray()
         while chunk := response.read1(CHUNK_BYTES):
             whole += chunk
