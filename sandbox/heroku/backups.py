@@ -65,7 +65,7 @@ class Backups:
         return self._begin(app, transfer)
 
     def cancel(self, transfer: Transfer) -> bool:
-        """Stop a transfer that runs; False when it does not."""
+        """Stop a transfer that runs; False when it does not. [GUESS] it has failed then."""
         process = self._running.get(transfer.uuid)
         if process is None:
             return False
@@ -87,7 +87,7 @@ class Backups:
         await asyncio.gather(*self._tasks.values())
 
     def fail_interrupted(self) -> None:
-        """After a start of the server: a transfer that was running then has failed."""
+        """[GUESS] After a start of the server: a transfer that was running then has failed."""
         for app in self._store.state.apps:
             for transfer in app.transfers:
                 if transfer.finished_at is None:

@@ -231,8 +231,8 @@ class Dynos:
     async def _switch(self, app: App) -> None:
         """Stop the old web dynos some time after the new ones have booted, so that these get the requests.
 
-        By the clock, as documented: also when the new ones have crashed. [GUESS] Heroku counts 2 minutes from the boot
-        timeout, this server ``preboot_seconds`` from the end of the boots; a newer release begins the count anew.
+        By the clock, as documented; Heroku counts 2 minutes from the boot timeout, this server ``preboot_seconds`` from
+        the end of the boots. [GUESS] also when the new ones have crashed; a newer release begins the count anew.
         """
         while booting := [dyno for dyno in self.of(app) if dyno.type == "web" and dyno.state == "starting"]:
             await booting[0].changed.wait()
@@ -242,7 +242,7 @@ class Dynos:
             self._spare(old)
 
     async def _watch_idle(self, apps: list[App]) -> None:
-        """Let eco dynos fall asleep some time after the last request; when they are eco no more, wake them."""
+        """Let eco dynos, [GUESS] all types, sleep some time after the last request; when they are eco no more, wake them."""
         while True:
             await asyncio.sleep(LOOK_FOR_IDLE_SECONDS)
             for app in apps:

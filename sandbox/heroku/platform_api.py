@@ -48,7 +48,7 @@ async def quota(request: Request) -> Response:
 
 
 async def rate_limits(_request: Request) -> Response:
-    """``GET /account/rate-limits``."""
+    """``GET /account/rate-limits``. [GUESS] nothing is ever used up."""
     return JSONResponse({"remaining": 4500})
 
 

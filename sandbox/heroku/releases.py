@@ -70,7 +70,7 @@ class Releases:
             await asyncio.wait([phase])
 
     def fail_interrupted(self) -> None:
-        """After a start of the server: a release command that was running then has failed."""
+        """[GUESS] After a start of the server: a release command that was running then has failed."""
         for app in self._store.state.apps:
             for release in app.releases:
                 if release.status == "pending":

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The HTTP router: passes requests to the web dynos of an app, and says in the app's log how that went.
 
-The codes are Heroku's; [GUESS] the exact fields of the lines.
+The codes are Heroku's; [GUESS] the exact fields of the lines, the pages, and 404 for an app that is not there.
 
 The app is the one that the host names (``APP.localhost``), else the first. Answers are passed on whole.
 """
