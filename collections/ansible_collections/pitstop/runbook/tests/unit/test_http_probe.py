@@ -18,7 +18,15 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._placeholders impo
 
 NOW = datetime.fromisoformat("2026-11-24T02:30:00+01:00")
 BEGAN = datetime.fromisoformat("2026-11-24T00:50:30+00:00")
-STEP = {"method": "GET", "url": "http://bot", "headers": {}, "body": None, "json": None, "expect": None, "until": None}
+STEP: dict[str, Any] = {
+    "method": "GET",
+    "url": "http://bot",
+    "headers": {},
+    "body": None,
+    "json": None,
+    "expect": None,
+    "until": None,
+}
 PROBE: dict[str, Any] = {"name": "bot", "cleanup": [], "warmup": None, "iterations": None, "interval": 0, "timeout": 9}
 
 
