@@ -10,7 +10,9 @@ import pytest
 import urllib3
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import Run
+from ansible_collections.pitstop.runbook.plugins.plugin_utils import _output_stream
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuClient
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._wait import Wait
 from tests.heroku.local import APP, TOKEN, Local, TinyApp
 from tests.heroku.pipeline import STAGING, serving_pipeline, stage
 
@@ -100,6 +102,24 @@ def test_a_promotion_against_the_stream_is_refused(local: Local, promote: Any) -
     assert "No promotion leads from shop (production) to shop-staging (staging)" in refused.message
     assert "in no pipeline" in promote("0" * 40, from_app="nobody").message
     assert local.get(f"/apps/{STAGING}/releases") == before
+
+
+def test_a_promotion_that_goes_on_is_waited_for(
+    local: Local, tiny: TinyApp, promote: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second start after a kill would run the release command on production's data once more."""
+    tiny.procfile("web: node server.js", f"release: test $HEROKU_APP_NAME = {STAGING} || sleep 3")
+    commit = stage(local, tiny, "killed")
+    before = local.releases()[-1]["version"]
+    with monkeypatch.context() as patched:
+        patched.setattr(_output_stream, "REST_S", 0)
+        patched.setattr(Wait, "pause", lambda *_: (_ for _ in ()).throw(SystemExit))
+        with pytest.raises(SystemExit):
+            promote(commit)
+    done = promote(commit)
+    assert not done.failed, done.message
+    assert any("goes on already" in line for line in done.lines)
+    assert done.result["version"] == local.releases()[-1]["version"] == before + 1
 
 
 def test_a_release_command_that_fails_is_a_failure(local: Local, tiny: TinyApp, promote: Any) -> None:

@@ -27,6 +27,11 @@ class ActionModule(Operation):
         if releases.commit_of(live) == commit:
             self.say(f"{app} runs commit {commit[:12]} already (v{live['version']})")
             return {**result, "status": "succeeded", "version": live["version"]}
+        going_on = releases.of_commit(commit, live["version"])
+        if going_on and going_on["status"] == "pending" and not self.check:
+            self.say(f"v{going_on['version']} of commit {commit[:12]} goes on already: it is the one to wait for")
+            result.update(changed=True, version=going_on["version"])
+            return self._awaited(releases, self.args["timeout"], result)
         promotions = Promotions.between(heroku, source, app)
         staged = self._staged(Releases(heroku, source, self.console))
         result["changed"] = True
@@ -34,11 +39,24 @@ class ActionModule(Operation):
             self.say(f"would: POST /pipeline-promotions ({source} v{staged['version']}, {commit[:12]}, to {app})")
             return result
         try:
-            self._promote(promotions, releases, result)
+            left_s = self._promote(promotions, releases, result)
         except PitstopError as error:
             error.partial = {**result, **error.partial}
             raise
-        self.say(f"{app} v{result['version']} has the slug of {source}")
+        return self._awaited(releases, left_s, result)
+
+    def _awaited(self, releases: Releases, timeout: float, result: dict[str, Any]) -> dict[str, Any]:
+        """The result when the release in it has succeeded."""
+        log = self.opened_run.directory / "release.log" if self.opened_run else None
+        try:
+            result["status"] = releases.awaited(result["version"], timeout, log)["status"]
+        except PitstopError as error:
+            result["status"] = releases.get(result["version"])["status"]
+            if result["status"] == "pending":
+                result["left"] = [f"the command of release v{result['version']} goes on, and may yet succeed"]
+            error.partial = result
+            raise
+        self.say(f"{self.args['app']} v{result['version']} has the slug of {self.args['from_app']}")
         return result
 
     def _staged(self, releases: Releases) -> dict[str, Any]:
@@ -52,7 +70,8 @@ class ActionModule(Operation):
             )
         return live
 
-    def _promote(self, promotions: Promotions, releases: Releases, result: dict[str, Any]) -> None:
+    def _promote(self, promotions: Promotions, releases: Releases, result: dict[str, Any]) -> float:
+        """Promote, once, until there is a release; returns the seconds that are left for it."""
         commit, newest = self.args["commit"], releases.all()[0]["version"]
 
         def find() -> dict[str, Any] | None:
@@ -69,12 +88,7 @@ class ActionModule(Operation):
                         next_step=f"heroku releases -a {self.args['app']}, then run again",
                     )
                 wait.pause("it makes a release")
-            log = self.opened_run.directory / "release.log" if self.opened_run else None
-            try:
-                result["status"] = releases.awaited(result["version"], wait.left_s, log)["status"]
-            except PitstopError:
-                result["status"] = releases.get(result["version"])["status"]
-                raise
+            return wait.left_s
 
     def _released(self, promotions: Promotions, releases: Releases, newest: int, result: dict[str, Any]) -> bool:
         """Whether the promotion has made a release, whose version is then in ``result``."""
