@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections import Counter
 from typing import Any
 
@@ -69,9 +70,9 @@ class ActionModule(Operation):
             answer = health.ask(timeout_s)
         except NoAnswer as error:
             return "no answer", f"none: {_excerpt(str(error))}"
-        if answer.url.rstrip("/") != self.args["url"].partition("?")[0].rstrip("/") and not self._redirected:
+        if answer.redirected_to and not self._redirected:
             self._redirected = True
-            self.say(f"{self.args['url']} redirects to {answer.url}")
+            self.say(f"{self.args['url']} redirects to {answer.redirected_to}")
         return self._judged(answer)
 
     def _judged(self, answer: Answer) -> tuple[str, str]:
@@ -94,7 +95,7 @@ class ActionModule(Operation):
             f"The app does not answer as {self.args['version'][:12]} at {self.args['url']},"
             f" {self.args['passes']} times in a row, after {self.args['timeout']} s",
             why=f"its last answer: {result['last']} (seen: {seen})",
-            next_step=f"look yourself: curl -iL {self.args['url']}",
+            next_step=f"look yourself: curl -iL {shlex.quote(self.args['url'])}",
             partial=result,
         )
 

@@ -24,11 +24,11 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the app answered; ``url`` is where redirects led to, without its query."""
+    """What the app answered; ``redirected_to`` is where redirects led to, without its query, or empty."""
 
     status: int
     body: str
-    url: str
+    redirected_to: str
 
 
 class HealthUrl:
@@ -67,5 +67,7 @@ class HealthUrl:
                 # A MaxRetryError names the URL with its query; its reason does not.
                 reason = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) else error
                 raise NoAnswer(str(reason or error)) from None
-        final = urlsplit(urljoin(self._url, response.geturl()))
-        return Answer(response.status, body.decode("utf-8", "replace"), final._replace(query="", fragment="").geturl())
+        final = ""
+        if response.retries and response.retries.history:
+            final = urlsplit(urljoin(self._url, response.geturl()))._replace(query="", fragment="").geturl()
+        return Answer(response.status, body.decode("utf-8", "replace"), final)

@@ -126,7 +126,7 @@ class LogSession:
             if response.status != 200:
                 raise PitstopError(f"the session's address answered {response.status}")
             if self._tail and not self._has_been_open:
-                self._began = moment(session["created_at"])
+                self._began = moment(session.get("created_at", ""))
             self._has_been_open, self._pause_s = True, PAUSE_S
             self._open.set()
             self._take(response, events="event-stream" in response.headers.get("Content-Type", ""))
