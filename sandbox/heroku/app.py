@@ -33,7 +33,6 @@ def platform_application(heroku: Heroku) -> Starlette:
         yield
         await heroku.stop()
 
-    # Those of pipelines first: where platform_api knows of none.
     gated = [*pipelines_api.ROUTES, *platform_api.ROUTES, *builds_api.ROUTES, *log_sessions.ROUTES, *data_api.ROUTES]
     beside = [
         *git_http.OPEN_ROUTES,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import shlex
 import shutil
@@ -51,9 +52,9 @@ class Builds:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._turns: dict[str, asyncio.Lock] = {}
 
-    def start(self, app: App, tarball: Path, commit: str, source_url: str) -> Build:
+    def start(self, app: App, tarball: Path, commit: str, source_url: str, checksum: str | None = None) -> Build:
         """Begin to build a source tarball of this commit; the tarball is read until the build ends."""
-        build = Build(commit=commit, source_url=source_url, output_id=self._outputs.open())
+        build = Build(commit=commit, source_url=source_url, output_id=self._outputs.open(), checksum=checksum)
         app.builds.append(build)
         self._store.save()
         user = self._config.email
@@ -126,7 +127,7 @@ class Builds:
         folder = self._slugs / slug_id
         self._say(build, "-----> Building on the Heroku-24 stack", "-----> Using buildpack: heroku/nodejs")
         try:
-            await asyncio.to_thread(_extract, tarball, folder)
+            await asyncio.to_thread(_extract, tarball, folder, build.checksum)
             await self._compile(app, build, folder)
             process_types = self._discover(build, folder)
         except BaseException:
@@ -188,9 +189,12 @@ class Builds:
         self._outputs.write(build.output_id, "".join(f"{line}\n" for line in lines))
 
 
-def _extract(tarball: Path, folder: Path) -> None:
+def _extract(tarball: Path, folder: Path, checksum: str | None) -> None:
+    """Unpack the source. [GUESS] a checksum that does not fit fails the build."""
     folder.mkdir(parents=True)
     try:
+        if checksum and checksum != f"SHA256:{hashlib.sha256(tarball.read_bytes()).hexdigest()}":
+            raise BuildFailed(f"The source does not have the checksum {checksum}.")
         with tarfile.open(tarball) as archive:
             archive.extractall(folder, filter="data")
     except tarfile.TarError as error:

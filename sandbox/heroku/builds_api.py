@@ -66,7 +66,8 @@ async def build_create(request: Request) -> Response:
     tarball = _upload(request, parts[2]) if parts[:2] == ["", "sources"] and len(parts) == 4 else None
     if tarball is None or not tarball.exists():
         raise invalid("`source_blob.url` has to be a get_url of POST /sources to whose put_url a tarball went.")
-    build = platform(request).builds.start(app, tarball, str(blob.get("version") or new_id()), url)
+    commit, checksum = str(blob.get("version") or new_id()), blob.get("checksum")
+    build = platform(request).builds.start(app, tarball, commit, url, checksum)
     return JSONResponse(views(request).build(app, build), 201)
 
 

@@ -80,6 +80,7 @@ class Build:
     commit: str
     source_url: str
     output_id: str
+    checksum: str | None = None
     status: str = "pending"
     slug_id: str | None = None
     release_id: str | None = None

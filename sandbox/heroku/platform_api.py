@@ -81,12 +81,6 @@ async def collaborators(request: Request) -> Response:
     return JSONResponse([owner | {"created_at": app.created_at, "updated_at": app.created_at}])
 
 
-async def pipeline_coupling(request: Request) -> Response:
-    """``GET /apps/A/pipeline-couplings``: no app is in a pipeline."""
-    find_app(request)
-    raise not_found("pipeline coupling")
-
-
 async def config_vars(request: Request) -> Response:
     """``GET /apps/A/config-vars``."""
     return JSONResponse(find_app(request).config_vars)
@@ -284,7 +278,6 @@ ROUTES = [
     Route("/apps/{app}", app_info),
     Route("/apps/{app}", app_update, methods=["PATCH"]),
     Route("/apps/{app}/collaborators", collaborators),
-    Route("/apps/{app}/pipeline-couplings", pipeline_coupling),
     Route("/apps/{app}/config-vars", config_vars),
     Route("/apps/{app}/config-vars", config_update, methods=["PATCH"]),
     Route("/apps/{app}/releases", releases),

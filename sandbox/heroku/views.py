@@ -95,7 +95,7 @@ class Views:
             "output_stream_url": self._stream(build.output_id),
             "release": {"id": build.release_id} if build.release_id else None,
             "slug": {"id": build.slug_id} if build.slug_id else None,
-            "source_blob": {"url": build.source_url, "version": build.commit, "checksum": None},
+            "source_blob": {"url": build.source_url, "version": build.commit, "checksum": build.checksum},
             "stack": STACK,
             "status": build.status,
             "user": self.user,

@@ -98,6 +98,21 @@ def test_a_build_that_fails_says_its_last_lines(shop: Shop) -> None:
     assert shop.local.releases() == before
 
 
+def test_a_source_that_was_damaged_on_its_way_is_not_released(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half an upload can be an archive that unpacks."""
+    sent = HerokuClient.post
+
+    def other(client: HerokuClient, path: str, body: Any = None) -> Any:
+        blob = (body or {}).get("source_blob")
+        return sent(client, path, {"source_blob": {**blob, "checksum": f"SHA256:{'0' * 64}"}} if blob else body)
+
+    monkeypatch.setattr(HerokuClient, "post", other)
+    before = shop.local.releases()
+    refused = build(shop, shop.tiny.commit("damaged"))
+    assert "does not have the checksum" in refused.message
+    assert shop.local.releases() == before
+
+
 @pytest.fixture
 def slow_build(shop: Shop) -> Iterator[str]:
     """A commit whose build does not end by itself."""
