@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -19,6 +20,7 @@ from tests.sandbox.fixtures import PROJECT, RunningSandbox, sandbox
 
 __all__ = ["sandbox"]
 
+ASKED_AT_MOST = 5
 DATABASE_SQL = """
 SELECT json_build_object(
     'files', (SELECT json_agg((relname, pg_relation_filenode(oid), reloptions::text) ORDER BY relname) FROM pg_class
@@ -83,12 +85,41 @@ class Production:
             "Authorization": f"Bearer {access['token']}",
             "Accept": "application/vnd.heroku+json; version=3",
         }
-        answer = httpx.get(access["api_url"] + path, headers=headers)
-        return answer.raise_for_status().json()
+        for _ in range(ASKED_AT_MOST):  # some faults hit every third request, or never answer one in twenty
+            with suppress(httpx.TransportError):
+                answer = httpx.get(access["api_url"] + path, headers=headers)
+                if answer.status_code not in (429, 503):
+                    return answer.raise_for_status().json()
+        raise AssertionError(f"the local Heroku does not answer {path}")
 
     def health(self) -> dict[str, Any]:
         """The bot's own answer."""
-        return dict(httpx.get(self.sandbox.state["web_url"] + "health").raise_for_status().json())
+        answer = httpx.get(self.sandbox.state["web_url"] + "health", timeout=30)
+        return dict(answer.raise_for_status().json())
+
+    def serving(self) -> dict[str, Any]:
+        """What users meet and what the team finds: the live release, its commit, the branch everywhere, the mode."""
+        live = next(release for release in self.heroku("/apps/invoice-bot/releases") if release["current"])
+        commit = self.heroku(f"/apps/invoice-bot/slugs/{live['slug']['id']}")["commit"]
+        return {
+            "commit": commit,
+            "answers as": self.health()["commit"],
+            "tree": self.tree(commit),
+            "head": self.tree("HEAD"),
+            "origin": self.tree("main", repository="origin"),
+            "dirty": self.git("status", "--porcelain"),
+            "maintenance": self.heroku("/apps/invoice-bot")["maintenance"],
+            "pending": [
+                resource["id"]
+                for kind in ("releases", "builds")
+                for resource in self.heroku(f"/apps/invoice-bot/{kind}")
+                if resource["status"] == "pending"
+            ],
+        }
+
+    def tree(self, revision: str, repository: str = "repository") -> str:
+        """The content of a revision: equal trees are equal content."""
+        return self.git("rev-parse", f"{revision}^{{tree}}", repository=repository)
 
     def folios(self) -> list[Any]:
         """The last invoice number of each tenant: measuring hands some out, planning must not."""

@@ -25,6 +25,8 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import (
 
 SEAL = "SHA256SUMS"
 """The file with the hashes of all others."""
+SHIPPING_PHASES = (3, 4)
+"""Whose rescue takes the deploy back."""
 PHASES = ("prepare", "baseline", "database", "deploy", "verify", "close")
 
 
@@ -139,6 +141,8 @@ def outcome_of(run: Run, *, complete: bool) -> Outcome:
         left += _sentences(part, "left")
         if part.get("failed"):
             left.append(str(part.get("error", "a step of the undoing failed")))
+    if failure and failure["phase"] in SHIPPING_PHASES and _is_in_git(run):
+        left.append("the deployed commits are not reverted. Next: playbooks/rollback.yml goes on from here")
     if left:
         state = "partly undone"
     elif undone:
@@ -174,6 +178,12 @@ def _create(run: Run, facts: Mapping[str, Any]) -> None:
 
 def _update(run: Run, **changes: Any) -> None:
     write_whole(run.directory / "run.json", to_json({**state_of(run), **changes}))
+
+
+def _is_in_git(run: Run) -> bool:
+    """Whether the run made a commit, and its undoing never came to revert it, for whatever reason."""
+    made = ((run.read("deploy") or {}).get("commit") or {}).get("changed")
+    return bool(made) and "revert" not in (run.read("rollback") or {})
 
 
 def _parts(evidence: Mapping[str, Any]) -> list[Mapping[str, Any]]:
