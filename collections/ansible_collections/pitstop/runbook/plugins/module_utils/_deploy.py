@@ -176,14 +176,18 @@ _PUSH_PROBLEMS = (
         "take the file out of the commits (git lfs keeps large ones), then run again",
     ),
     (
-        r"GH006|GH013|[Pp]rotected branch|repository rule violations|TF402455|only be modified through pull requests"
-        r"|Permission denied to update branch",
+        (
+            r"GH006|GH013|[Pp]rotected branch|repository rule violations|TF402455"
+            r"|only be modified through pull requests|Permission denied to update branch"
+        ),
         "the branch is protected",
         _BY_PULL_REQUEST,
     ),
     (
-        r"Authentication failed|could not read (Username|Password)|Invalid (username|credentials)|returned error: 401"
-        r"|Permission denied \(|Host key verification failed",
+        (
+            r"Authentication failed|could not read (Username|Password)|Invalid (username|credentials)"
+            r"|returned error: 401|Permission denied \(|Host key verification failed"
+        ),
         "the remote did not accept the credential",
         "try git push --dry-run {remote} {commit}:refs/heads/{branch} by hand until it is let in, then run again",
     ),
@@ -199,8 +203,10 @@ _PUSH_PROBLEMS = (
     ),
     (r"shallow update not allowed", "this clone is shallow", "git fetch --unshallow, then run again"),
     (
-        r"Could not resolve host|Failed to connect|[Tt]imed out|Connection (refused|reset|closed)|hung up unexpectedly"
-        r"|RPC failed|early EOF|unexpected disconnect|returned error: 5\d\d",
+        (
+            r"Could not resolve host|Failed to connect|[Tt]imed out|Connection (refused|reset|closed)"
+            r"|hung up unexpectedly|RPC failed|early EOF|unexpected disconnect|returned error: 5\d\d"
+        ),
         "the connection to the remote failed",
         "look at its status page, then run again: it is asked first what it has",
     ),

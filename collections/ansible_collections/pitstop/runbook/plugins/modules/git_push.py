@@ -33,7 +33,9 @@ options:
     type: bool
     default: false
   undoing:
-    description: Whether this undoes a deploy. A remote whose content is the wanted one already then needs no push.
+    description:
+      - Whether this undoes a deploy. It then pushes the commit that reverts it, and only to a remote whose
+        branch has what the run has deployed; to find that out, it may fetch commits, and writes no ref.
     type: bool
     default: false
 extends_documentation_fragment:

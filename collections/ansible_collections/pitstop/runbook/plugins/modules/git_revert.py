@@ -11,8 +11,10 @@ description:
   - One commit reverts them all, merge commits too; the tree is then the one that was live before, or nothing is
     changed.
   - Whatever else is changed or staged in the work tree stays as it is.
-  - Does nothing when the tree is that one already, and refuses when somebody has committed on top.
-  - Hooks do not run, since an undoing must not depend on them; signing is done as the repository is configured.
+  - Does nothing when it is reverted already, nor for a promotion, which made no commits. Refuses when somebody has
+    committed on top.
+  - Hooks do not run, since this content has passed them before; signing is done as the repository is configured, and
+    fails rather than waits for a passphrase.
 author: The Pitstop maintainers (@pitstop)
 options:
   repository:
@@ -40,11 +42,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 commit:
-  description: HEAD afterwards.
+  description: The commit that reverts them, or HEAD when there was nothing to revert.
   returned: always
   type: str
 reverted:
-  description: The reverted commits, newest first.
+  description: The reverted commits, newest first; also those that an earlier rollback has reverted.
   returned: always
   type: list
   elements: str

@@ -11,13 +11,14 @@ description:
   - Makes a new release of the old slug, waits until it has succeeded and the dynos are up on it.
   - Waits first for builds and releases that are still going on, which could go live afterwards.
   - Does nothing when the old code is live already, and refuses when somebody else has released meanwhile. A change of
-    config vars counts, since a rollback takes it away.
+    config vars counts, since a rollback takes it away; one made between the note and the run's own release is kept.
+  - Refuses when the release command has run a migration that the review says cannot go back.
 author: The Pitstop maintainers (@pitstop)
 options:
   force:
     description:
-      - Bring the old release back although somebody else has released meanwhile, or although the run's last start was
-        refused before it shipped anything.
+      - Bring the old release back although somebody else has released meanwhile, although a migration that cannot go
+        back has run, or although the run's last start was refused before it shipped anything.
     type: bool
     default: false
   timeout:
@@ -45,13 +46,21 @@ EXAMPLES = r"""
 
 RETURN = r"""
 version:
-  description: The version that serves the old code now.
+  description: The version that serves afterwards.
   returned: always
   type: int
 of_version:
-  description: The version that was live before the deploy.
+  description: The old version that was to be brought back.
   returned: always
   type: int
+commit:
+  description: The commit of what serves afterwards. Null when it is not known.
+  returned: always
+  type: str
+serves_old:
+  description: Whether the old code is known to serve afterwards.
+  returned: always
+  type: bool
 undone:
   description: What was undone, a sentence each.
   returned: always
