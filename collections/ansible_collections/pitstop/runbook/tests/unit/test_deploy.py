@@ -193,7 +193,7 @@ def test_whatever_shipped_it_it_can_be_taken_back(section: str) -> None:
     if section != "promote":
         deploy["commit"] = {"commit": "b"}
     shipment = Shipment.of(deploy)
-    assert (shipment.pushed, shipment.commit, shipment.shipped) == (True, "b", {"b"})
+    assert (shipment.pushed, shipment.commit, shipment.shipped) == (True, "b", frozenset("b"))
     assert shipment.promoted is (section == "promote")
 
 
@@ -201,7 +201,7 @@ def test_a_promotion_that_was_killed_is_known_by_its_intention() -> None:
     """It has left no evidence of its own, and may have gone live all the same."""
     before = {"version": 5, "commit": "a"}
     shipment = Shipment.of({"review": {"live": before, "restore": before, "ships": "s", "method": "promote"}})
-    assert (shipment.commit, shipment.ours, shipment.promoted) == ("s", {"s"}, True)
+    assert (shipment.commit, shipment.ours, shipment.promoted) == ("s", frozenset("s"), True)
 
 
 def test_only_a_migration_that_may_have_run_stands_in_the_way() -> None:
