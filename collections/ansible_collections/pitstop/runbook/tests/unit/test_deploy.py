@@ -82,7 +82,8 @@ REJECTED = " ! [remote rejected] abc -> main ({})\nerror: failed to push some re
         (
             (
                 "remote: error: GH013: Repository rule violations found for refs/heads/main.\n"
-                f"remote: - GITHUB PUSH PROTECTION\n{REJECTED.format('push declined due to repository rule violations')}"
+                "remote: - GITHUB PUSH PROTECTION\n"
+                + REJECTED.format("push declined due to repository rule violations")
             ),
             "a secret",
             "make the secret invalid",
