@@ -242,7 +242,7 @@ class Dynos:
             self._spare(old)
 
     async def _watch_idle(self, apps: list[App]) -> None:
-        """Let eco dynos, [GUESS] all types, sleep some time after the last request; when they are eco no more, wake them."""
+        """Let eco dynos, [GUESS] of all types, sleep some time after the last request; else wake them."""
         while True:
             await asyncio.sleep(LOOK_FOR_IDLE_SECONDS)
             for app in apps:

@@ -91,7 +91,7 @@ def test_the_data_api_says_not_found_in_html_labelled_json(local: Local) -> None
         ("PATCH", "", {"maintenance": "on"}),
         ("PATCH", "/config-vars", {"A": 1}),
         ("PATCH", "/formation", {"updates": [{"type": "web", "quantity": "many"}]}),
-        ("PATCH", "/features/preboot", {"enabled": True}),
+        ("PATCH", "/features/preboot", {"enabled": "yes"}),
         ("POST", "/releases", {}),
         ("POST", "/releases", {"release": "1"}),
         ("POST", "/builds", {"source_blob": {"url": "https://elsewhere.example/x.tar"}}),
