@@ -2,8 +2,8 @@
 """The faults this Heroku can be told to have, through ``DIR/faults.json``: ``{"faults": ["release_fails"]}``.
 
 A fault is something that the platform really does, at the place where it would happen: the buildpack stops, the
-release command exits 1, the socket is reset. [GUESS] how often, and which request. The file is read at each use: setting
-one needs no restart.
+release command exits 1, the socket is reset. [GUESS] how often, and which request.
+The file is read at each use, so that setting one needs no restart.
 """
 
 from __future__ import annotations
