@@ -22,7 +22,7 @@ FAULTS: dict[str, str] = {
     "backup_fails": "the next backup ends with succeeded=false; then the fault is over",
     "api_429": "every third API request is answered 429 with Retry-After, until unset",
     "api_503": "every third API request is answered 503, until unset",
-    "reset_after_post": "an API POST takes effect, then its connection is reset without an answer, until unset",
+    "reset_after_post": "every other API POST takes effect, then its connection is reset unanswered, until unset",
     "hang": "every twentieth API request has no effect and never gets an answer, until unset",
     "drop_log_stream": "log streams break after three lines, every second log session is refused (403), until unset",
     "expired_backup_url": "the link to a backup's file is answered 403 by the storage: it has expired, until unset",

@@ -41,12 +41,16 @@ class ActionModule(Operation):
         earlier = self._take_over()
         noted = Shipment.of(earlier)
         try:
-            return self._review(noted, ours=(earlier.get("maintenance") or {}).get("enabled") is True)
+            result = self._review(noted, ours=(earlier.get("maintenance") or {}).get("enabled") is True)
         except PitstopError as error:
             if noted.before:  # or this refusal would erase where the run's earlier start can be taken back to
                 kept = {key: earlier["review"][key] for key in KEPT if key in earlier["review"]}
                 error.partial = {**kept, "restore": noted.before, **error.partial}
             raise
+        if result["live"]["commit"] in noted.ours:
+            # What went live with the earlier start is no difference any more, and still cannot be taken back.
+            result["irreversible"] = list(dict.fromkeys([*noted.irreversible, *result["irreversible"]]))
+        return result
 
     def _take_over(self) -> Json:
         """The evidence of this run's earlier start, or of the killed run before it, which becomes this one's."""
