@@ -24,9 +24,7 @@ def _at_a_terminal(production: Production, answer: str) -> tuple[int, str]:
     """Run with a terminal of its own, whose person types ``answer`` when asked; its exit code and what was shown."""
     person, terminal = pty.openpty()
     command = [*SHELL, "-e", json.dumps(QUICK)]
-    attach = (
-        "import fcntl, os, sys, termios as t; fcntl.ioctl(0, t.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
-    )
+    attach = "import fcntl, os, sys, termios as t; fcntl.ioctl(0, t.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
     run = subprocess.Popen(
         [sys.executable, "-c", attach, *command],
         cwd=PROJECT,

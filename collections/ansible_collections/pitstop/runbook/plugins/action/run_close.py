@@ -22,7 +22,8 @@ class ActionModule(Operation):
         _run.close_run(run, outcome)
         self._say_ending(run, outcome, verdict)
         result = {"state": outcome.state, "undone": outcome.undone, "left": outcome.left}
-        if not outcome.reached_goal:
+        reached = not outcome.left if self.args["undoing"] else outcome.reached_goal
+        if not reached:
             raise PitstopError(f"The run {run.id} missed its goal: {outcome.state}", partial=result)
         return result
 
@@ -39,7 +40,7 @@ class ActionModule(Operation):
             self.say(f"undone: {sentence}", color="yellow")
         for sentence in outcome.left:
             self.say(f"NOT undone: {sentence}", color="red")
-        if outcome.failure:
+        if outcome.failure or outcome.left:
             for role, contact in self.args["contacts"].items():
                 self.say(f"call {role}: {contact}")
         if not run.check:

@@ -17,6 +17,10 @@ options:
     description: Whether all phases were asked for. A part of the runbook leaves the run open for the next part.
     type: bool
     required: true
+  undoing:
+    description: Whether the goal was to take the run's deploy back, rather than to reach the run's own goal.
+    type: bool
+    default: false
   contacts:
     description: Whom to call, shown when a person has to step in. Role to name and number.
     type: dict
@@ -60,6 +64,7 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._documented import
 
 ARGUMENT_SPEC: Spec = {
     "complete": {"type": "bool", "required": True},
+    "undoing": {"type": "bool", "default": False},
     "contacts": {"type": "dict", "default": {}},
 }
 
