@@ -119,16 +119,17 @@ class TestHeroku:
         assert (done.result["id"], done.result["proof"], done.result["file"]) == ("b001", "none", None)
         assert len(heroku.transfers()) == 1
 
-    def test_a_link_that_never_comes_is_no_success(
+    def test_a_link_that_has_expired_is_no_success(
         self, heroku: LocalHeroku, options: dict[str, Any], run_operation: RunOperation, run: Run
     ) -> None:
-        """Else a backup that was to be read, and was not, would pass for a proven one."""
-        heroku.faults("reset_after_post")
+        """Else an error page would lie there as the backup, as it does with the CLI."""
+        heroku.faults("expired_backup_url")
         done = run_operation("heroku_backup", options, run=run)
         assert done.failed
-        assert "public-url" in done.message
+        assert "HTTP status 403" in done.message
         assert done.result["id"] == "b001"
         assert len(heroku.transfers()) == 1
+        assert list(Path(options["directory"]).glob("*.dump")) == []
 
     def test_an_untrusted_host_gets_no_download(
         self, options: dict[str, Any], run_operation: RunOperation, run: Run, tmp_path: Path

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from contextlib import suppress
@@ -16,6 +17,7 @@ import httpx
 import pytest
 from ansible_runner.interface import run as ansible_runner_run
 
+from sandbox.repository import authorization
 from tests.sandbox.fixtures import PROJECT, RunningSandbox, sandbox
 
 __all__ = ["sandbox"]
@@ -77,6 +79,17 @@ class Production:
             ["git", "-C", self.sandbox.state[repository], *arguments], capture_output=True, text=True, check=True
         )
         return done.stdout.strip()
+
+    def push_to_heroku(self, app: str) -> None:
+        """Deploy HEAD to an app by hand, as somebody in the team would."""
+        access = self.sandbox.state["heroku"]
+        url = access["git_url"].replace("/invoice-bot.git", f"/{app}.git")
+        subprocess.run(
+            ["git", "-C", self.sandbox.state["repository"], "push", "--quiet", url, "HEAD:refs/heads/main"],
+            env={**os.environ, **authorization(access["token"])},
+            capture_output=True,
+            check=True,
+        )
 
     def heroku(self, path: str) -> Any:
         """Ask the local Heroku's Platform API."""

@@ -142,3 +142,22 @@ def test_a_build_through_the_api_needs_no_push_remote(production: Production) ->
     assert back.exit_code == 0, back.text
     after = production.serving()
     assert {after[key] for key in ("tree", "head", "origin")} == {before["tree"]}
+
+
+def test_staging_s_slug_is_promoted_and_taken_back(production: Production) -> None:
+    """What was tried on staging is what is shipped: the same slug, and no commit, since there is nothing to commit."""
+    before = production.serving()
+    production.git("commit", "--quiet", "--all", "--message", "perf: tried on staging")
+    production.git("push", "--quiet", "origin", "HEAD:main")
+    production.push_to_heroku("invoice-bot-staging")
+    promote = {**QUICK, "heroku_deploy_method": "promote", "heroku_deploy_promote_from": "invoice-bot-staging"}
+    ended = production.run("--skip-tags", "baseline,db,verify,backup", **promote)
+    assert ended.exit_code == 0, ended.text
+    after = production.serving()
+    assert after["commit"] == after["answers as"] == production.git("rev-parse", "HEAD") != before["commit"]
+    assert "Promote invoice-bot-staging" in str(production.heroku("/apps/invoice-bot/releases"))
+    back = production.run(playbook="playbooks/rollback.yml", **promote)
+    assert back.exit_code == 0, back.text
+    after = production.serving()
+    assert (after["tree"], after["commit"]) == (before["tree"], before["commit"])
+    assert after["head"] == after["origin"] != before["tree"], "the team's commits are not ours to revert"

@@ -137,9 +137,11 @@ def _log(log: Fact, say: Language) -> Cell:
     """What the app's log said after the deploy, where it was read."""
     if not log["verdict"]:
         return EMPTY
-    findings = tuple(say.quote(sentence, tone="bad") for sentence in log["findings"].texts)
-    requests, seconds = say.number(log["requests"].number or 0), say.duration(log["seconds"].number or 0)
     tone = _LOG_TONES.get(log["verdict"].text, "")
+    findings = tuple(
+        say.quote(sentence, tone="bad" if tone == "bad" else "quiet") for sentence in log["findings"].texts
+    )
+    requests, seconds = say.number(log["requests"].number or 0), say.duration(log["seconds"].number or 0)
     return Cell(say(f"deploy.log_{log['verdict'].text}", n=requests, seconds=seconds), tone=tone, notes=findings)
 
 
