@@ -40,12 +40,13 @@ class Shop:
             access |= {"repository": str(self.tiny.folder)}
         return self.operate(name, {**access, **args}, run=self.run)
 
-    def ship(self, text: str = NEW) -> str:
+    def ship(self, text: str = NEW, review: dict[str, Any] | None = None) -> str:
         """Review, commit a change and push it to Heroku; returns the commit."""
         server = self.tiny.folder / "server.js"
         server.write_text(server.read_text().replace(OLD, text))
-        assert not self.perform("deploy_review", paths=["server.js"], evidence="deploy.review").failed
-        commit = self.perform("git_commit", paths=["server.js"], message=text, evidence="deploy.commit")
+        options = review or {"paths": ["server.js"]}
+        assert not self.perform("deploy_review", **options, evidence="deploy.review").failed
+        commit = self.perform("git_commit", paths=options["paths"], message=text, evidence="deploy.commit")
         assert not self.perform("git_push", evidence="deploy.push_heroku").failed
         return str(commit.result["commit"])
 
@@ -197,3 +198,81 @@ def test_the_output_of_a_release_is_kept_without_its_secrets(shop: Shop) -> None
     assert "db.example" in kept
     assert "s3cr3t" not in kept
     assert "s3cr3t" not in "\n".join(released.lines)
+
+
+def test_a_migration_that_cannot_go_back_refuses_the_rollback(shop: Shop) -> None:
+    """The old code without its column is down as well, and worse than the new one: that is for a person to decide."""
+    migration = shop.tiny.folder / "migrations/0042.sql"
+    migration.parent.mkdir()
+    migration.write_text("ALTER TABLE invoices DROP COLUMN folio;\n")
+    paths = {"paths": ["server.js", "migrations"], "migration_paths": ["migrations/**"]}
+    new = shop.ship(review=paths)
+    assert not shop.perform("deploy_review", **paths, evidence="deploy.review").failed, "a second start of the run"
+    refused = shop.roll_back()
+    assert refused.failed
+    for told in ("migrations/0042.sql:1", "DROP COLUMN", "heroku_deploy_rollback_force=true"):
+        assert told in refused.message
+    assert refused.result["left"]
+    assert shop.live_commit() == new
+    assert not shop.roll_back(force=True).failed
+    assert shop.live_commit() == shop.old_commit
+
+
+def test_a_rollback_whose_release_command_fails_is_no_success(shop: Shop, tmp_path: Path) -> None:
+    """The CLI says done and exits with 0; the new code serves all the same."""
+    broken = tmp_path / "broken"
+    shop.tiny.procfile("web: node server.js", f"release: test ! -e {broken}")
+    shop.tiny.deploy(shop.local, OLD)
+    new = shop.ship()
+    broken.touch()
+    failed = shop.roll_back()
+    assert failed.failed
+    assert "could not be brought back" in failed.message
+    assert f"commit {new[:12]}) serves" in failed.result["left"][0]
+    assert shop.live_commit() == new
+    broken.unlink()
+    assert not shop.roll_back().failed
+    assert shop.live_commit() != new
+
+
+def test_a_rollback_that_was_killed_after_its_revert_goes_on_to_push_it(shop: Shop) -> None:
+    """Else the branch would have the old content here, and the new one everywhere else, for ever."""
+    new = shop.ship()
+    assert not shop.roll_back().failed
+    first = shop.perform("git_revert").result  # without evidence, as a killed one
+    again = shop.perform("git_revert", evidence="rollback.revert").result
+    assert (again["reverted"], again["commit"]) == ([new], first["commit"])
+    pushed = shop.perform("git_push", undoing=True, evidence="rollback.push_heroku")
+    assert pushed.result["changed"] is True, pushed.message
+    assert shop.perform("git_push", undoing=True, evidence="rollback.push_heroku").result["changed"] is False
+
+
+def test_what_never_arrived_at_heroku_needs_no_undoing_there(shop: Shop) -> None:
+    """A colleague's push came first: theirs stays, and no build is begun for what was never there."""
+    shop.local.faults("rejected_non_fast_forward")
+    server = shop.tiny.folder / "server.js"
+    server.write_text(server.read_text().replace(OLD, NEW))
+    assert not shop.perform("deploy_review", paths=["server.js"], evidence="deploy.review").failed
+    shop.perform("git_commit", paths=["server.js"], message=NEW, evidence="deploy.commit")
+    rejected = shop.perform("git_push", evidence="deploy.push_heroku")
+    assert rejected.failed
+    assert "commits that this one lacks" in rejected.message
+    builds = len(shop.local.get(f"/apps/{APP}/builds"))
+    assert shop.roll_back().result["serves_old"] is True
+    assert not shop.perform("git_revert", evidence="rollback.revert").failed
+    undone = shop.perform("git_push", undoing=True, evidence="rollback.push_heroku")
+    assert not undone.failed, undone.message
+    assert undone.result["changed"] is False
+    assert len(shop.local.get(f"/apps/{APP}/builds")) == builds
+
+
+def test_what_somebody_has_pushed_on_top_is_not_lost(shop: Shop) -> None:
+    """Undoing by force would take a colleague's commit with it."""
+    new = shop.ship()
+    theirs = shop.tiny.git("commit-tree", "-p", new, "-m", "a hotfix", f"{new}^{{tree}}")
+    assert shop.tiny.push(shop.local, f"{theirs}:refs/heads/main").returncode == 0
+    assert not shop.perform("git_revert", evidence="rollback.revert").failed
+    refused = shop.perform("git_push", undoing=True, evidence="rollback.push_heroku")
+    assert refused.failed
+    assert "gone on beyond the deployed commit" in refused.message
+    assert "the revert" in refused.result["left"][0]
