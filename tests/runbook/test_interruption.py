@@ -69,3 +69,28 @@ def test_an_interrupted_build_stops_on_the_server_and_is_repaired(
     again = production.run("--tags", "indexes", backup_waiver="a test")
     assert again.exit_code == 0, again.text
     assert sandbox.query(VALID_SQL) == [(True,)]
+
+
+def test_ctrl_c_in_a_deploy_takes_maintenance_mode_off(production: Production, tmp_path: Path) -> None:
+    """Whoever stops a deploy must not leave the customers before the maintenance page."""
+    production.sandbox.fault("slow_release")
+    part = ["--skip-tags", "baseline,db,verify,backup", "-e", '{"heroku_deploy_maintenance_mode": true}']
+    with (tmp_path / "output").open("w") as output:
+        play = subprocess.Popen(
+            ["ansible-playbook", "-i", "inventories/demo", "master.yml", *part],
+            cwd=PROJECT,
+            env=production.sandbox.environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        releases = "/apps/invoice-bot/releases"
+        _until(lambda: "pending" in {release["status"] for release in production.heroku(releases)})
+        assert production.heroku("/apps/invoice-bot")["maintenance"] is True
+        os.killpg(play.pid, signal.SIGINT)
+        assert play.wait(DEADLINE_S) != 0
+        _until(lambda: production.heroku("/apps/invoice-bot")["maintenance"] is False)
+    assert "maintenance mode is off again" in (tmp_path / "output").read_text()
+    again = production.run("--skip-tags", "baseline,db,verify,backup", heroku_deploy_settle=1)
+    assert again.exit_code == 0, again.text
+    assert production.serving()["commit"] == production.git("rev-parse", "HEAD")

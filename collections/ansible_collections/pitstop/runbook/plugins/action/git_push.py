@@ -9,13 +9,13 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._deploy import Shi
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.modules.git_push import ARGUMENT_SPEC
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import REMOTE_TIMEOUT_S, Git
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._maintenance_mode import EndsMaintenance
 
 FETCH_OBJECTS = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--refmap=")
 """Brings commits here and writes no ref, also none of the remote's branches."""
 
 
-class ActionModule(Operation):
+class ActionModule(EndsMaintenance):
     spec = ARGUMENT_SPEC
 
     def operate(self) -> dict[str, Any]:

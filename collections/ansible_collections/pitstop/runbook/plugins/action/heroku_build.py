@@ -11,10 +11,10 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._errors import Pit
 from ansible_collections.pitstop.runbook.plugins.modules.heroku_build import ARGUMENT_SPEC
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._builds import Builds
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import Git
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._maintenance_mode import EndsMaintenance
 
 
-class ActionModule(Operation):
+class ActionModule(EndsMaintenance):
     spec = ARGUMENT_SPEC
 
     def operate(self) -> dict[str, Any]:

@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
-from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import Run, now
-from ansible_collections.pitstop.runbook.plugins.module_utils._run import all_runs, state_of
 from ansible_collections.pitstop.runbook.plugins.modules.heroku_maintenance import ARGUMENT_SPEC
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._maintenance_mode import is_on, is_ours, note, turn
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
 
-EVIDENCE = "deploy.maintenance"
 THEIRS = "maintenance mode is on, but not by this run: it is left on"
 
 
@@ -20,10 +17,10 @@ class ActionModule(Operation):
     spec = ARGUMENT_SPEC
 
     def operate(self) -> dict[str, Any]:
-        ours = self._is_ours()
+        ours = is_ours(self.current_run)
         result: dict[str, Any] = {"changed": False, "enabled": ours, "was": None}
         try:
-            result["was"] = self._is_on()
+            result["was"] = is_on(self.heroku(), self.args["app"])
             self._turn_on(result) if self.args["enabled"] else self._turn_off(result)
         except PitstopError as error:
             # Whose it is stays known, so that the next try may still turn it off.
@@ -38,7 +35,7 @@ class ActionModule(Operation):
         result.update(changed=True, enabled=True)
         if not self.check:
             # Before it is done: a run that is killed right afterwards is then known to have done it.
-            self._note(enabled=True)
+            note(self.current_run, on=True)
         self._set(enabled=True)
 
     def _turn_off(self, result: dict[str, Any]) -> None:
@@ -49,7 +46,7 @@ class ActionModule(Operation):
             result["changed"] = True
             self._set(enabled=False)
         if result["enabled"] and not self.check and "maintenance" in (self.current_run.read("deploy") or {}):
-            self._note(enabled=False)
+            note(self.current_run, on=False)
         result["enabled"] = False
 
     def _set(self, *, enabled: bool) -> None:
@@ -57,33 +54,5 @@ class ActionModule(Operation):
         if self.check:
             self.say(f"would: PATCH /apps/{self.args['app']} (maintenance mode {word})")
             return
-        self.heroku().patch(f"/apps/{self.args['app']}", {"maintenance": enabled})
-        if self._is_on() != enabled:
-            raise PitstopError(
-                f"Maintenance mode of {self.args['app']} is not {word}, though Heroku took the request",
-                next_step=f"heroku maintenance:{word} -a {self.args['app']}",
-            )
+        turn(self.heroku(), self.args["app"], on=enabled)
         self.say(f"maintenance mode is {word}" + (": the app answers nobody" if enabled else ""))
-
-    def _is_on(self) -> bool:
-        return bool(self.heroku().get(f"/apps/{self.args['app']}")["maintenance"])
-
-    def _note(self, *, enabled: bool) -> None:
-        self.current_run.write(EVIDENCE, {"enabled": enabled}, now())
-
-    def _is_ours(self) -> bool:
-        """Whether the newest evidence says that a run of ours has turned it on, and not yet off."""
-        for run in self._runs():
-            sections = [(run.read(name) or {}).get("maintenance") for name in ("deploy", "rollback")]
-            if known := [section for section in sections if section]:
-                return any(section.get("enabled") is True for section in known)
-        return False
-
-    def _runs(self) -> Iterator[Run]:
-        """This run, then those before it that never ended, newest first."""
-        yield self.current_run
-        for run in reversed(all_runs(self.current_run.directory.parent.parent, self.current_run.app)):
-            if run.id < self.current_run.id:
-                if state_of(run).get("state") not in ("open", "abandoned"):
-                    return
-                yield run

@@ -8,13 +8,13 @@ from typing import Any
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.modules.heroku_promote import ARGUMENT_SPEC
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import write_surely
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._maintenance_mode import EndsMaintenance
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._promotions import Promotions
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._releases import Releases
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._wait import SLOWEST_POLL_S, Wait
 
 
-class ActionModule(Operation):
+class ActionModule(EndsMaintenance):
     spec = ARGUMENT_SPEC
 
     def operate(self) -> dict[str, Any]:

@@ -75,8 +75,12 @@ class Operation(ActionBase):
         self._record({**result, "failed": False, "check_mode": self.check}, started_at)
         return result
 
+    def interrupted(self) -> None:
+        """Put right what must not stay as it is when the operation is ended early. No other task comes after it."""
+
     def _end_interrupted(self) -> None:
         """Say what was cancelled; what a check run keeps in a temporary folder has no one to remove it later."""
+        self.interrupted()
         shown = dict.fromkeys(" ".join(sql.split())[:100] for sql in self.cancelled if not _only_reads(sql))
         on_server = f"cancelled on the server: {'; '.join(shown)}" if shown else "nothing of ours runs on the server"
         self.console.last_words(f"interrupted; {on_server}. {NEXT_STEP}")
