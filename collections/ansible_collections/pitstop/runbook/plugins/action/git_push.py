@@ -8,11 +8,8 @@ from typing import Any
 from ansible_collections.pitstop.runbook.plugins.module_utils._deploy import Shipment, push_problem, without_sideband
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.modules.git_push import ARGUMENT_SPEC
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import REMOTE_TIMEOUT_S, Git
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import Git
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._maintenance_mode import EndsMaintenance
-
-FETCH_OBJECTS = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--refmap=")
-"""Brings commits here and writes no ref, also none of the remote's branches."""
 
 
 class ActionModule(EndsMaintenance):
@@ -61,7 +58,7 @@ class ActionModule(EndsMaintenance):
             if self.check:
                 self.say(f"would: git fetch {self._shown} {branch} ({there[:12]} is not known here), then see")
                 return {**result, "new": there}
-            git.run(*FETCH_OBJECTS, target, f"refs/heads/{branch}", env=env, timeout=REMOTE_TIMEOUT_S)
+            git.fetch(target, f"refs/heads/{branch}", env)
         undone = [f"{self._shown}'s {branch} has the old content again (commit {result['new'][:12]})"]
 
         def has(commit: str | None) -> bool:

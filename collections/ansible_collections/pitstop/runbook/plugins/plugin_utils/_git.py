@@ -208,10 +208,10 @@ class Git:
             self.run(*NO_HOOKS, "--literal-pathspecs", "add", "--all", "--", *files)
         return self.run("write-tree")
 
-    def fetch(self, remote: str, what: str) -> None:
+    def fetch(self, remote: str, what: str, env: Mapping[str, str] | None = None) -> None:
         """Get the objects of a branch or commit from a remote. No reference moves. Raises GitError."""
         quiet = ("--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--refmap=")
-        self.run("fetch", *quiet, remote, what, timeout=REMOTE_TIMEOUT_S)
+        self.run("fetch", *quiet, remote, what, env=env, timeout=REMOTE_TIMEOUT_S)
 
     def require_branch(self, wanted: str) -> str:
         """The branch of the work tree; raises PitstopError when that is not ``wanted``."""
