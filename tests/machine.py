@@ -96,7 +96,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if os.environ.get("CI"):
                 pytest.fail(f"CI has no {name}. Next: {need.remedy}", pytrace=False)
             _not_run.setdefault(name, []).append(item.nodeid)
-            pytest.skip(f"no {name}")
+            pytest.skip(f"no {name}")  # somebody's own machine: the summary says which tests that were, and the remedy
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -16,7 +16,7 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import Her
 from tests.heroku.local import APP, Local, TinyApp, serving, wait_until
 
 from .conftest import RunOperation
-from .test_rollback import TIMEOUTS, Shop
+from .shop import TIMEOUTS, Shop
 
 
 @pytest.fixture(scope="module")

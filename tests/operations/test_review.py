@@ -13,7 +13,6 @@ import pytest
 
 from ansible_collections.pitstop.runbook.plugins.module_utils import _run
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import Run
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuError
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
 
 from .conftest import Performed, RunOperation
@@ -38,8 +37,8 @@ class Api:
             return [{**release, "created_at": "2026-11-24T06:58:38Z", "slug": {"id": app}}]
         if what[:1] == ["slugs"]:
             return {"commit": self.staging if app == "staging" else self.live}
-        if what:
-            raise HerokuError("no such feature", 404, "not_found")
+        if what == ["features"]:
+            return []  # as of a generation that has no preboot
         return {"maintenance": self.maintenance}
 
 

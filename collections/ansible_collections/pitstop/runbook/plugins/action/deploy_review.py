@@ -11,8 +11,8 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._deploy import Shi
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._run import deploy_of
 from ansible_collections.pitstop.runbook.plugins.modules.deploy_review import ARGUMENT_SPEC
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import Git
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuError
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import HEROKU_BRANCH, Git
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._maintenance_mode import is_on, is_ours
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._releases import Releases
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._shipping import (
@@ -23,10 +23,8 @@ from ansible_collections.pitstop.runbook.plugins.plugin_utils._shipping import (
     require_declared_only,
     require_origin_included,
 )
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._wait import Wait
 
 SCREEN_LINES = 60
-HEROKU_BRANCH = "main"
 TAKEN_OVER = ("review", "commit", "build", "promote", "maintenance")
 """Sections of a killed run that this one goes on from: what it shipped, and what it left on."""
 KEPT = ("live", "method", "ships", "release_command", "irreversible")
@@ -41,7 +39,7 @@ class ActionModule(Operation):
         earlier = self._take_over()
         noted = Shipment.of(earlier)
         try:
-            result = self._review(noted, ours=(earlier.get("maintenance") or {}).get("enabled") is True)
+            result = self._review(noted, ours=self.opened_run is not None and is_ours(self.opened_run))
         except PitstopError as error:
             if noted.before:  # or this refusal would erase where the run's earlier start can be taken back to
                 kept = {key: earlier["review"][key] for key in KEPT if key in earlier["review"]}
@@ -78,7 +76,8 @@ class ActionModule(Operation):
             git.require_nothing_unfinished()
             git.require_branch(self.args["branch"])
             origin = require_origin_included(git, self.args["remote"], self.args["branch"])
-        live = self._live(self._quiet(self.args["app"]), self.args["app"])
+        releases = self._quiet(self.args["app"])
+        live = self._live(releases, self.args["app"])
         maintenance = self._maintenance(ours=ours)
         files = {} if promotes else require_declared_only(git, self.args["paths"], self.say)
         ships = self._promoted(git) if promotes else head
@@ -97,7 +96,7 @@ class ActionModule(Operation):
         if self.args["irreversible"]:
             no_way_back.append("declared irreversible by heroku_deploy_irreversible")
         log = git.run("log", "--format=%H%x09%s", f"{live['commit']}..{ships}").splitlines()
-        facts: Json = {"release_command": release_command, "preboot": self._preboot()}
+        facts: Json = {"release_command": release_command, "preboot": releases.preboot()}
         steps: Json = {key: self.args[key] for key in ("method", "remote", "app", "maintenance_mode")}
         steps["promote_from"] = self.args["promote_from"] or ""
         result: Json = {
@@ -123,16 +122,16 @@ class ActionModule(Operation):
         """The app's releases, once nothing is going on there. Raises PitstopError when that is not waited for."""
         releases = Releases(self.heroku(), app, self.console)
         timeout = self.args["pending_timeout"] if self.args["pending"] == "wait" else 0
-        with Wait(self.console, f"the end of what is going on in {app}", timeout) as wait:
-            while pending := releases.pending():
-                if wait.over:
-                    raise PitstopError(
-                        f"Somebody is deploying {app} just now: {', '.join(pending)}",
-                        why=f"it has not ended within {timeout} s" if timeout else "",
-                        next_step=f"wait until that has ended (heroku releases -a {app}), then run again"
-                        + ("" if timeout else ", or set heroku_deploy_pending: wait"),
-                    )
-                wait.pause(", ".join(pending))
+
+        def refusal(pending: str) -> PitstopError:
+            return PitstopError(
+                f"Somebody is deploying {app} just now: {pending}",
+                why=f"it has not ended within {timeout} s" if timeout else "",
+                next_step=f"wait until that has ended (heroku releases -a {app}), then run again"
+                + ("" if timeout else ", or set heroku_deploy_pending: wait"),
+            )
+
+        releases.await_quiet(timeout, refusal)
         return releases
 
     def _live(self, releases: Releases, app: str) -> Json:
@@ -148,7 +147,7 @@ class ActionModule(Operation):
 
     def _maintenance(self, *, ours: bool) -> bool:
         app = self.args["app"]
-        on = bool(self.heroku().get(f"/apps/{app}")["maintenance"])
+        on = is_on(self.heroku(), app)
         if on and not ours:
             raise PitstopError(
                 f"{app} is in maintenance mode, and it was not this run that turned it on",
@@ -156,14 +155,6 @@ class ActionModule(Operation):
                 next_step=f"heroku maintenance:off -a {app}, then run again",
             )
         return on
-
-    def _preboot(self) -> bool:
-        try:
-            return bool(self.heroku().get(f"/apps/{self.args['app']}/features/preboot").get("enabled"))
-        except HerokuError as error:
-            if error.status != 404:
-                raise
-            return False
 
     def _promoted(self, git: Git) -> str:
         """The commit that is live on the app whose slug is promoted."""

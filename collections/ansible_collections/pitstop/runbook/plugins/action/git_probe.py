@@ -8,10 +8,8 @@ from typing import Any
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.modules.git_probe import ARGUMENT_SPEC
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import Git, GitError
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import HEROKU_BRANCH, Git, GitError
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
-
-HEROKU_BRANCH = "main"
 
 
 class ActionModule(Operation):

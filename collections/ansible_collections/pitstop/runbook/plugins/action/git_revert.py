@@ -8,13 +8,10 @@ from typing import Any
 from ansible_collections.pitstop.runbook.plugins.module_utils._deploy import Shipment
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.modules.git_revert import ARGUMENT_SPEC
-from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import Git
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import NO_HOOKS, Git
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
 
 SIGNING_S = 60
-NO_TERMINAL = {"GPG_TTY": ""}
-"""A passphrase that no agent knows is a failure at once, not a question that nobody sees."""
-NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
 
 
 class ActionModule(Operation):
@@ -93,16 +90,15 @@ class ActionModule(Operation):
         message = f"Revert the deploy of {commits[0][:12]}\n\nThis reverts, newest first:\n" + "\n".join(
             f"- {subject}" for subject in subjects
         )
-        signs = git.run("config", "--type=bool", "--default=false", "--get", "commit.gpgsign") == "true"
-        arguments = [*(["-S"] if signs else []), "-p", commits[0], "-m", message, git.tree_of(old)]
+        arguments = [*(["-S"] if git.signs else []), "-p", commits[0], "-m", message, git.tree_of(old)]
         try:
-            revert = git.run("commit-tree", *arguments, env=NO_TERMINAL, timeout=SIGNING_S)
+            revert = git.run("commit-tree", *arguments, timeout=SIGNING_S)
         except PitstopError as error:
             raise PitstopError(
-                f"The revert cannot be {'signed' if signs else 'committed'}",
+                f"The revert cannot be {'signed' if git.signs else 'committed'}",
                 why=error.why or error.what,
                 next_step="unlock the key (sign something with it once, so that its agent knows it), then run again"
-                if signs
+                if git.signs
                 else "mend what git names, then run again",
                 partial={**result, "changed": False},
             ) from error

@@ -12,6 +12,7 @@ from ansible_collections.pitstop.runbook.plugins.modules.heroku_build import ARG
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._builds import Builds
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._git import Git
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._maintenance_mode import EndsMaintenance
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._releases import Releases
 
 
 class ActionModule(EndsMaintenance):
@@ -47,7 +48,10 @@ class ActionModule(EndsMaintenance):
             for sentence in self._ended(builds, commit, known)["left"]:
                 self.console.last_words(sentence)
             raise
-        result.update(status=build["status"], version=builds.version(build, app), undone=self._undone(commit))
+        release = build.get("release")
+        if release:
+            result["version"] = Releases(self.heroku(), app, self.console).get(release["id"])["version"]
+        result.update(status=build["status"], undone=self._undone(commit))
         self.say(f"build {build['id']} succeeded: v{result['version']}")
         return result
 

@@ -28,7 +28,7 @@ class ActionModule(Operation):
             "app": app["name"],
             "stack": app["stack"]["name"],
             "maintenance": app["maintenance"],
-            "preboot": any(row["name"] == "preboot" and row["enabled"] for row in heroku.get(f"{path}/features")),
+            "preboot": releases.preboot(),
             "process_tier": app.get("process_tier"),
             "release_command": any(row["type"] == "release" for row in formation),
             "formation": {row["type"]: _fields(row, "quantity", "size") for row in formation},

@@ -37,7 +37,7 @@ class ActionModule(Operation):
         releases = Releases(self.heroku(), self.args["app"], self.console)
         if not self.check:
             # What is still going on (a killed push, a slow release command) could go live after the rollback.
-            releases.await_quiet(self.args["timeout"])
+            releases.await_quiet(self.args["timeout"], self._not_quiet)
         before, live = releases.get(shipment.before["version"]), releases.live()
         commit, slug = releases.commit_of(live), slug_id(before)
         serves_old = slug_id(live) == slug or shipment.is_old(commit)
@@ -58,6 +58,13 @@ class ActionModule(Operation):
             self._refuse_foreign(foreign_releases(newer, before["version"], shipment.ours, slug), result)
             self._refuse_irreversible(shipment, result)
         return self._bring_back(releases, dict(to_restore(newer, before, shipment.ours)), shipment, result)
+
+    def _not_quiet(self, pending: str) -> PitstopError:
+        return PitstopError(
+            f"After {self.args['timeout']:.0f} s there is still going on: {pending}",
+            why="it may go live after a rollback, so none is begun",
+            next_step="wait for its end (heroku releases, heroku builds), then playbooks/rollback.yml",
+        )
 
     @property
     def _forced(self) -> str:

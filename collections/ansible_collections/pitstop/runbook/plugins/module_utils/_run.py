@@ -7,7 +7,7 @@ import hashlib
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,17 +76,22 @@ def rejoin(evidence_dir: Path, app: str, run_id: str) -> Run:
     )
 
 
-def deploy_of(run: Run) -> dict[str, Any]:
-    """The evidence of the run's deploy; without one, that of the run before it when that never ended.
+def unfinished(run: Run) -> Iterator[Run]:
+    """``run``, then those right before it that never ended, newest first.
 
     A run that was killed may have shipped: the next one has to know what was live before, and what is left on.
     """
-    if own := run.read("deploy"):
-        return own
-    earlier = [other for other in all_runs(run.directory.parent.parent, run.app) if other.id < run.id]
-    if earlier and state_of(earlier[-1]).get("state") in ("open", "abandoned"):
-        return earlier[-1].read("deploy") or {}
-    return {}
+    yield run
+    for earlier in reversed(all_runs(run.directory.parent.parent, run.app)):
+        if earlier.id < run.id:
+            if state_of(earlier).get("state") not in ("open", "abandoned"):
+                return
+            yield earlier
+
+
+def deploy_of(run: Run) -> dict[str, Any]:
+    """The evidence of the run's deploy; without one, that of the newest unfinished run before it which has one."""
+    return next((deploy for each in unfinished(run) if (deploy := each.read("deploy"))), {})
 
 
 def check_copy(run: Run) -> Run:

@@ -33,6 +33,10 @@ class Builds:
         self._path = f"/apps/{app}/builds"
         self._console = console
 
+    def pending(self) -> list[str]:
+        """The ids of the builds that are going on."""
+        return [str(build["id"]) for build in self._heroku.get(self._path, ALL) if build["status"] == "pending"]
+
     def of_commit(self, commit: str) -> list[dict[str, Any]]:
         """All builds of a commit."""
         return [build for build in self._heroku.get(self._path, ALL) if build["source_blob"].get("version") == commit]
@@ -96,11 +100,6 @@ class Builds:
                 if error.status != CONFLICT:  # it has ended meanwhile
                     raise
         return [self.get(build["id"]) for build in going_on]
-
-    def version(self, build: dict[str, Any], app: str) -> int | None:
-        """The version of the release that a build has made."""
-        release = build.get("release")
-        return int(self._heroku.get(f"/apps/{app}/releases/{release['id']}")["version"]) if release else None
 
     def _say(self, line: str) -> None:
         if line.strip():

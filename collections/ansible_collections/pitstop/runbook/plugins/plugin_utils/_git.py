@@ -5,21 +5,20 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError, last_lines
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._processes import end_group
 
 LOCAL_TIMEOUT_S = 60
 REMOTE_TIMEOUT_S = 120
 SIGNING_TIMEOUT_S = 20
-GENTLY_S = 5.0
 LOOK_S = 0.2
 MISLEADING = (
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE", "GIT_NAMESPACE"),
@@ -28,6 +27,8 @@ MISLEADING = (
 """Of the environment: set by a hook, they point git to another repository; traces may print what is sent; with its
 terminal gpg would ask a person for a passphrase, in the middle of what Ansible shows."""
 NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
+HEROKU_BRANCH = "main"
+"""The one that Heroku builds."""
 UNFINISHED = {
     "MERGE_HEAD": "merge",
     "rebase-merge": "rebase",
@@ -171,9 +172,14 @@ class Git:
                 why="user.name or user.email is not set",
                 next_step='git config --global user.name "…" && git config --global user.email "…"',
             ) from error
-        if self.run("config", "--type=bool", "--default=false", "--get", "commit.gpgsign") == "true":
+        if self.signs:
             self._try_signing()
         return found.rsplit(" ", 2)[0]
+
+    @property
+    def signs(self) -> bool:
+        """Whether commits have to be signed."""
+        return self.run("config", "--type=bool", "--default=false", "--get", "commit.gpgsign") == "true"
 
     def _try_signing(self) -> None:
         try:
@@ -278,7 +284,7 @@ class Git:
             yield process
         finally:
             if process.poll() is None:
-                _end(process)
+                end_group(process)
             for pipe in (process.stdout, process.stderr):
                 if pipe:
                     pipe.close()
@@ -294,15 +300,3 @@ class Git:
             **self._env,
             **(env or {}),
         }
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a group of processes: SIGTERM first, on which git removes its lock files, then SIGKILL for all that is left.
-
-    With its children: git's helper for HTTP would go on, and keep the pipe open.
-    """
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(GENTLY_S)

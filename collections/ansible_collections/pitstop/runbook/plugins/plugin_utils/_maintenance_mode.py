@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import Run, now
-from ansible_collections.pitstop.runbook.plugins.module_utils._run import all_runs, state_of
+from ansible_collections.pitstop.runbook.plugins.module_utils._run import unfinished
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuClient
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._operation import Operation
 
@@ -36,7 +34,7 @@ def note(run: Run, *, on: bool) -> None:
 
 def is_ours(run: Run) -> bool:
     """Whether the newest evidence says that this run, or an unfinished one before it, turned it on and not yet off."""
-    for each in _unfinished(run):
+    for each in unfinished(run):
         sections = [(each.read(name) or {}).get("maintenance") for name in ("deploy", "rollback")]
         if known := [section for section in sections if section]:
             return any(section.get("enabled") is True for section in known)
@@ -59,13 +57,3 @@ class EndsMaintenance(Operation):
             return
         note(self.opened_run, on=False)
         self.console.last_words("maintenance mode is off again")
-
-
-def _unfinished(run: Run) -> Iterator[Run]:
-    """This run, then those before it that never ended, newest first."""
-    yield run
-    for other in reversed(all_runs(run.directory.parent.parent, run.app)):
-        if other.id < run.id:
-            if state_of(other).get("state") not in ("open", "abandoned"):
-                return
-            yield other

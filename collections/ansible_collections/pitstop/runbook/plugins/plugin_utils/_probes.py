@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import statistics
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,10 +20,10 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._errors import Pit
 from ansible_collections.pitstop.runbook.plugins.module_utils._probe_plan import CommandProbe, SqlProbe, Statement
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import Console
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._postgresql import Database, database_errors
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._processes import end_group
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._wait import Wait
 
 POLL_S = 0.1
-GRACE_S = 5.0
 LOCK_TIMEOUT_MS = 2000
 ROUND_TRIPS = 9
 MAX_RESULT_BYTES = 50_000_000
@@ -161,7 +159,7 @@ def _run(probe: CommandProbe, directory: Path, environment: Mapping[str, str], c
         try:
             _wait(probe, process, console)
         finally:
-            _end(process)
+            end_group(process)
         if process.returncode:
             why = f"exit code {process.returncode}: {_tail(errors) or _tail(output) or 'it said nothing'}"
             raise _failed(probe, why, f"run it by hand in a checkout of the same commit: {probe.shown}")
@@ -197,17 +195,6 @@ def _wait(probe: CommandProbe, process: subprocess.Popen[bytes], console: Consol
                     "raise its timeout, or lower its number of iterations",
                 )
             wait.pause("it runs")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Stop whatever the script started and left, gently first."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(GRACE_S)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _versions(probe: CommandProbe, directory: Path) -> dict[Path, tuple[int, int]]:

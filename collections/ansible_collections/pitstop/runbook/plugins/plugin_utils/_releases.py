@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,13 @@ from ansible_collections.pitstop.runbook.plugins.module_utils._deploy import (
 )
 from ansible_collections.pitstop.runbook.plugins.module_utils._errors import PitstopError
 from ansible_collections.pitstop.runbook.plugins.module_utils._evidence import write_whole
+from ansible_collections.pitstop.runbook.plugins.plugin_utils._builds import Builds
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._console import Console
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._heroku import HerokuClient, write_surely
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._output_stream import OutputStream
 from ansible_collections.pitstop.runbook.plugins.plugin_utils._wait import SLOWEST_POLL_S, Wait
 
 NEWEST_FIRST = {"Range": "version ..; max=50, order=desc"}
-MANY_BUILDS = {"Range": "id ..; max=1000"}  # builds are ranged by id alone, which tells nothing of their age
 LAST_LINES = 5
 FAILED = ("failed", "expired")
 
@@ -45,25 +45,21 @@ class Releases:
 
     def pending_builds(self) -> list[str]:
         """The ids of the builds that are going on."""
-        builds = self._heroku.get(f"/apps/{self._app}/builds", MANY_BUILDS)
-        return [str(build["id"]) for build in builds if build["status"] == "pending"]
+        return Builds(self._heroku, self._app, self._console).pending()
 
     def pending(self) -> list[str]:
         """The builds and releases that are going on: what is live may change any moment."""
         builds = [f"build {build}" for build in self.pending_builds()]
         return builds + [f"release {release}" for release in self.pending_releases()]
 
-    def await_quiet(self, timeout: float) -> None:
-        """Wait until no build and no release is going on. Raises PitstopError after ``timeout`` seconds."""
-        with Wait(self._console, "the end of what is going on", timeout, slowest_poll_s=SLOWEST_POLL_S) as wait:
-            while pending := self.pending():
+    def await_quiet(self, timeout: float, refusal: Callable[[str], PitstopError]) -> None:
+        """Wait until no build and no release is going on. Raises ``refusal`` of what is, after ``timeout`` seconds."""
+        what = f"the end of what is going on in {self._app}"
+        with Wait(self._console, what, timeout, slowest_poll_s=SLOWEST_POLL_S) as wait:
+            while pending := ", ".join(self.pending()):
                 if wait.over:
-                    raise PitstopError(
-                        f"After {timeout:.0f} s there is still going on: {', '.join(pending)}",
-                        why="it may go live after a rollback, so none is begun",
-                        next_step="wait for its end (heroku releases, heroku builds), then playbooks/rollback.yml",
-                    )
-                wait.pause(", ".join(pending))
+                    raise refusal(pending)
+                wait.pause(pending)
 
     def bring_back(self, release: dict[str, Any]) -> int:
         """Release the slug of an old release again, once; returns the new version."""
@@ -179,6 +175,11 @@ class Releases:
                         next_step=f"look at them: heroku ps -a {self._app}",
                     )
                 wait.pause(seen)
+
+    def preboot(self) -> bool:
+        """Whether the old web dynos go on serving for a while beside new ones. Some generations of apps never do."""
+        features = self._heroku.get(f"/apps/{self._app}/features")
+        return any(feature["name"] == "preboot" and feature["enabled"] for feature in features)
 
     def get(self, version: int | str) -> dict[str, Any]:
         """One release by its version, or its id."""
