@@ -173,3 +173,20 @@ def test_check_mode_asks_nothing_and_has_the_same_keys(app: App, run_operation: 
     assert app.asked == []
     assert planned.lines[0].startswith("  app | would: ")
     assert planned.result.keys() == app.wait(says(NEW)).result.keys()
+
+
+def test_a_look_before_the_deploy_is_one_question_and_refuses_nothing(app: App) -> None:
+    """An app whose old code is ill, or does not tell its commit, is what a fix may be for."""
+    for reply, kind in ((Reply(503, ["ill"]), "status 503"), (says(OLD), "old version"), (says(NEW), "as wanted")):
+        app.asked.clear()
+        done = app.wait(reply, only_look=True)
+        assert not done.failed, done.message
+        assert (done.result["answers"], len(app.asked)) == ({kind: 1}, 1)
+
+
+def test_a_mistake_in_the_options_is_met_by_a_look_before_the_deploy(app: App) -> None:
+    """Met only after the push, it would cost a deploy and its rollback."""
+    refused = app.wait(says(NEW), only_look=True, body="(")
+    assert refused.failed
+    assert "no regular expression" in refused.message
+    assert app.asked == []

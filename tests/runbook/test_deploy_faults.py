@@ -161,3 +161,15 @@ def test_staging_s_slug_is_promoted_and_taken_back(production: Production) -> No
     after = production.serving()
     assert (after["tree"], after["commit"]) == (before["tree"], before["commit"])
     assert after["head"] == after["origin"] != before["tree"], "the team's commits are not ours to revert"
+
+
+@pytest.mark.parametrize(
+    "mistake", [{"heroku_deploy_health_body": "("}, {"heroku_deploy_health_url": "invoice-bot/health"}]
+)
+def test_a_mistake_in_what_is_checked_last_is_met_first(production: Production, mistake: dict[str, str]) -> None:
+    """Met after the push, a typing error would cost a release and its rollback."""
+    before = production.snapshot()
+    ended = production.run("--tags", "deploy", **{**QUICK, **mistake})
+    assert ended.exit_code == 2, ended.text
+    assert production.snapshot() == before
+    assert "Next: " in ended.read("run.json")["failure"]["message"]

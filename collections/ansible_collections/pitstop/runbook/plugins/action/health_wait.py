@@ -31,10 +31,14 @@ class ActionModule(Operation):
         health = HealthUrl(url)
         self._check_options()
         result: dict[str, Any] = {"url": url, "passes": 0, "seconds": 0.0, "last": "", "answers": {}}
+        self._redirected = False
+        if self.args["only_look"]:
+            kind, result["last"] = self._ask(health, REQUEST_TIMEOUT_S)
+            self.say(f"the app answers at present: {result['last']}", color=None if kind == AS_WANTED else "yellow")
+            return {**result, "answers": {kind: 1}, "passes": int(kind == AS_WANTED)}
         if self.check:
             self.say(f"would: wait for {wanted} answers in a row of {url} with the new version")
             return result
-        self._redirected = False
         answers: Counter[str] = Counter()
         with Wait(self.console, "the app's own answer", self.args["timeout"], poll_s=POLL_S) as wait:
             while True:

@@ -40,6 +40,12 @@ options:
     description: How many good answers in a row are wanted.
     type: int
     default: 3
+  only_look:
+    description:
+      - Ask once and say what was answered, whatever that is. What can only be a mistake among the options is an error
+        all the same, so that it is met before anything is shipped.
+    type: bool
+    default: false
   timeout:
     description: Seconds until it gives up.
     type: int
@@ -96,6 +102,7 @@ ARGUMENT_SPEC: Spec = {
     "status": {"type": "list", "elements": "int", "default": [200]},
     "body": {"type": "str", "default": ""},
     "passes": {"type": "int", "default": 3},
+    "only_look": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 120},
 }
 
