@@ -59,11 +59,14 @@ class Operation(ActionBase):
         self.check = bool(self._task.check_mode)
         started_at = _evidence.now()
         try:
-            with interruptible(), database_errors(f"{self._task.action} failed in the database", next_step=AGAIN):
-                result = self.operate()
-        except KeyboardInterrupt:
-            self._end_interrupted()
-            raise
+            with interruptible():
+                try:
+                    with database_errors(f"{self._task.action} failed in the database", next_step=AGAIN):
+                        result = self.operate()
+                except KeyboardInterrupt:
+                    # While no other signal is heeded: Ansible sends a second one soon, which would end us at once.
+                    self._end_interrupted()
+                    raise
         except PitstopError as error:
             self._record({**error.partial, "failed": True, "error": str(error)}, started_at)
             partial = redacted_data(error.partial)
