@@ -19,6 +19,7 @@ import httpx
 import psycopg2
 
 from sandbox.heroku.processes import free_port
+from sandbox.heroku.store import write_json
 from sandbox.node import link_programs
 from tests.operations.postgres_server import wheel_bin
 
@@ -126,7 +127,7 @@ class Local:
 
     def faults(self, *names: str) -> None:
         """Set these faults and no others."""
-        (self.state_dir / "faults.json").write_text(json.dumps({"faults": names}))
+        write_json(self.state_dir / "faults.json", {"faults": names})
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Send one request to the API."""

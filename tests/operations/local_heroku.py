@@ -16,6 +16,8 @@ from typing import Any
 
 import urllib3
 
+from sandbox.heroku.store import write_json
+
 from .postgres_server import wheel_bin
 
 PROJECT = Path(__file__).parents[2]
@@ -41,7 +43,7 @@ class LocalHeroku:
 
     def faults(self, *names: str) -> None:
         """Set these faults and no others."""
-        (self.state_dir / "faults.json").write_text(json.dumps({"faults": names}))
+        write_json(self.state_dir / "faults.json", {"faults": names})
 
     def ask(self, method: str, path: str) -> Any:
         """What the API answers, asked past Pitstop's own client. Faults are lifted first."""

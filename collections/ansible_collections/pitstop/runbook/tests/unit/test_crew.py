@@ -60,7 +60,11 @@ def test_an_interruption_ends_all_of_them_and_begins_no_other() -> None:
         if asked > 1:  # the first may have come before a statement had begun
             cancelled.set()
 
-    with pytest.raises(KeyboardInterrupt):
-        in_threads(range(5), work, threads=2, stop=stop, cancel_all=cancel_all)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts with & ignores it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            in_threads(range(5), work, threads=2, stop=stop, cancel_all=cancel_all)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert stop.is_set()
     assert sorted(begun) == [0, 1]
